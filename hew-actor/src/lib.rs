@@ -1,0 +1,1 @@
+//! Actors on one machine: mailboxes, scheduling, lifecycle, ask, monitors, links, timers.

@@ -1,0 +1,1 @@
+//! Membership: SWIM with Lifeguard as a pure state machine.

@@ -1,0 +1,1 @@
+//! Names: a gossiped registry as a pure state machine.

@@ -1,0 +1,1 @@
+//! Authentication and encryption of links: Noise XX, keys, allowlists and records.

@@ -1,0 +1,1 @@
+//! Messages of the membership protocol (SWIM), carried on the control lane.

@@ -1,0 +1,1 @@
+//! Messages of the name registry, carried on the control lane.

@@ -1,0 +1,2 @@
+//! Chores of the workspace: tests, benchmarks, checks.
+fn main() {}
