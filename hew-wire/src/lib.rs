@@ -8,15 +8,24 @@
 
 mod error;
 mod exit;
+mod extension;
+mod hello;
 mod id;
 mod name;
+mod schema;
 
 pub mod membership;
 pub mod registry;
 
 pub use error::DecodeError;
 pub use exit::{EXIT_TEXT_BYTES_MAX, ExitReason};
+pub use extension::{EXTENSION_BYTES_MAX, Extension, LISTEN_BYTES_MAX, Role, check_listen};
+pub use hello::{
+    HELLO_BYTES, HELLO_MAGIC, Hello, HelloError, PROTOCOL_VERSION, REASON_BYTES_MAX, Refusal, RefusalStatus,
+    VERDICT_BYTES_MAX, Verdict, feature,
+};
 pub use id::{
     Incarnation, InvalidNodeId, InvalidPid, NodeId, Pid, SERIAL_BITS, SERIAL_MAX, SERIAL_RESERVED,
 };
 pub use name::{InvalidName, NAME_BYTES_MAX, Name};
+pub use schema::{SCHEMA, schema_hash};
