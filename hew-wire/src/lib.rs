@@ -14,8 +14,11 @@ mod id;
 mod name;
 mod schema;
 
+pub mod frame;
 pub mod membership;
+pub mod payload;
 pub mod registry;
+pub mod scan;
 
 pub use error::DecodeError;
 pub use exit::{EXIT_TEXT_BYTES_MAX, ExitReason};
@@ -24,8 +27,6 @@ pub use hello::{
     HELLO_BYTES, HELLO_MAGIC, Hello, HelloError, PROTOCOL_VERSION, REASON_BYTES_MAX, Refusal, RefusalStatus,
     VERDICT_BYTES_MAX, Verdict, feature,
 };
-pub use id::{
-    Incarnation, InvalidNodeId, InvalidPid, NodeId, Pid, SERIAL_BITS, SERIAL_MAX, SERIAL_RESERVED,
-};
+pub use id::{Incarnation, InvalidNodeId, InvalidPid, NodeId, Pid, SERIAL_BITS, SERIAL_MAX, SERIAL_RESERVED};
 pub use name::{InvalidName, NAME_BYTES_MAX, Name};
 pub use schema::{SCHEMA, schema_hash};
