@@ -14,6 +14,7 @@ mod id;
 mod name;
 mod schema;
 
+pub mod control;
 pub mod frame;
 pub mod membership;
 pub mod payload;
