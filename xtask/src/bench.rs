@@ -1,0 +1,165 @@
+//! `cargo xtask bench`: runs benchmark suites and checks what they print.
+//!
+//! A suite is a bench target `benches/<suite>.rs` without the standard harness, in the crate it measures. Called with
+//! `--json` it prints one object per line, as [`Measurement`] describes.
+
+mod measurement;
+
+use crate::{Failure, workspace};
+use cargo_metadata::Metadata;
+use measurement::{Measurement, table};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+/// A suite and the crate that holds it.
+struct Suite {
+    name: &'static str,
+    package: &'static str,
+}
+
+/// Every suite, in the order in which they run when none is named.
+const SUITES: [Suite; 2] =
+    [Suite { name: "local", package: "hew-actor" }, Suite { name: "remote", package: "hew-node" }];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Print one JSON object per measurement and nothing else on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Suites to run; all of them when none is named.
+    suites: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let suites = select(&options.suites).map_err(Failure::Usage)?;
+    let metadata = workspace::load()?;
+    let mut seen = BTreeSet::new();
+    for suite in suites {
+        require_target(&metadata, suite)?;
+        let measurements = run_suite(&metadata, suite, options.json, &mut seen)?;
+        if !options.json {
+            println!("{}", table(&measurements));
+        }
+    }
+    Ok(())
+}
+
+/// The suites that were asked for, each once.
+fn select(names: &[String]) -> Result<Vec<&'static Suite>, String> {
+    if names.is_empty() {
+        return Ok(SUITES.iter().collect());
+    }
+    let mut chosen: Vec<&'static Suite> = Vec::new();
+    for name in names {
+        let suite = SUITES.iter().find(|suite| suite.name == name).ok_or_else(|| {
+            let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+            format!("no benchmark suite is called `{name}`; there are: {}", known.join(", "))
+        })?;
+        if !chosen.iter().any(|other| other.name == suite.name) {
+            chosen.push(suite);
+        }
+    }
+    Ok(chosen)
+}
+
+/// Cargo's own message for a missing bench target would not say what to write where.
+fn require_target(metadata: &Metadata, suite: &Suite) -> Result<(), Failure> {
+    let exists = metadata
+        .packages
+        .iter()
+        .filter(|package| package.name.as_str() == suite.package)
+        .flat_map(|package| &package.targets)
+        .any(|target| target.is_bench() && target.name == suite.name);
+    if exists {
+        return Ok(());
+    }
+    let Suite { name, package } = suite;
+    Err(Failure::Broken(format!(
+        "suite `{name}` needs a bench target `{name}` (benches/{name}.rs) in {package}"
+    )))
+}
+
+fn run_suite(
+    metadata: &Metadata,
+    suite: &Suite,
+    pass_through: bool,
+    seen: &mut BTreeSet<String>,
+) -> Result<Vec<Measurement>, Failure> {
+    let label = format!("suite `{}`", suite.name);
+    let mut child = workspace::cargo(metadata)
+        .args(["bench", "-p", suite.package, "--bench", suite.name, "--", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|cause| Failure::broken(&label, cause))?;
+    let output = child.stdout.take().expect("stdout was piped above");
+    let mut measurements = Vec::new();
+    let mut wrong = None;
+    // Read to the end even after a wrong line: a suite must not die of a closed pipe.
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|cause| Failure::broken(&label, cause))?;
+        if line.trim().is_empty() || wrong.is_some() {
+            continue;
+        }
+        match accept(&line, seen) {
+            Ok(measurement) => {
+                if pass_through {
+                    println!("{line}");
+                }
+                measurements.push(measurement);
+            }
+            Err(cause) => wrong = Some(format!("{label} printed a wrong line: {cause}: {line}")),
+        }
+    }
+    let status = child.wait().map_err(|cause| Failure::broken(&label, cause))?;
+    if let Some(text) = wrong {
+        return Err(Failure::Broken(text));
+    }
+    if !status.success() {
+        return Err(Failure::Broken(format!("{label} failed: {status}")));
+    }
+    if measurements.is_empty() {
+        return Err(Failure::Broken(format!("{label} measured nothing")));
+    }
+    Ok(measurements)
+}
+
+/// Reads one line; a name may appear once in a run, because whoever compares two runs goes by it.
+fn accept(line: &str, seen: &mut BTreeSet<String>) -> Result<Measurement, String> {
+    let measurement = Measurement::parse(line)?;
+    if !seen.insert(measurement.name.clone()) {
+        return Err(format!("`{}` was measured before", measurement.name));
+    }
+    Ok(measurement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Result<Vec<&'static str>, String> {
+        let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+        Ok(select(&list)?.iter().map(|suite| suite.name).collect())
+    }
+
+    #[test]
+    fn suites_are_selected_by_name() {
+        assert_eq!(names(&[]).unwrap(), ["local", "remote"]);
+        assert_eq!(names(&["remote"]).unwrap(), ["remote"]);
+        assert_eq!(names(&["remote", "local", "remote"]).unwrap(), ["remote", "local"]);
+    }
+
+    #[test]
+    fn an_unknown_suite_is_answered_with_the_known_ones() {
+        let text = names(&["lokal"]).unwrap_err();
+        assert!(text.contains("`lokal`") && text.contains("local, remote"), "{text}");
+    }
+
+    #[test]
+    fn a_name_is_measured_once() {
+        let mut seen = BTreeSet::new();
+        let line = r#"{"name":"local/ask","value":1,"unit":"ns"}"#;
+        assert!(accept(line, &mut seen).is_ok());
+        assert!(accept(line, &mut seen).unwrap_err().contains("`local/ask`"));
+    }
+}
