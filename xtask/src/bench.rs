@@ -10,7 +10,7 @@ use cargo_metadata::Metadata;
 use measurement::{Measurement, table};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A suite and the crate that holds it.
 struct Suite {
@@ -37,7 +37,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for suite in suites {
         require_target(&metadata, suite)?;
-        let measurements = run_suite(&metadata, suite, options.json, &mut seen)?;
+        let mut cargo = workspace::cargo(&metadata);
+        cargo.args(["bench", "-p", suite.package, "--bench", suite.name, "--", "--json"]);
+        let measurements = run_suite(suite.name, cargo, &mut seen, |line| {
+            if options.json {
+                println!("{line}");
+            }
+        })?;
         if !options.json {
             println!("{}", table(&measurements));
         }
@@ -80,18 +86,15 @@ fn require_target(metadata: &Metadata, suite: &Suite) -> Result<(), Failure> {
     )))
 }
 
+/// Runs `command` and reads what it prints; `show` gets each good line as it comes.
 fn run_suite(
-    metadata: &Metadata,
-    suite: &Suite,
-    pass_through: bool,
+    name: &str,
+    mut command: Command,
     seen: &mut BTreeSet<String>,
+    mut show: impl FnMut(&str),
 ) -> Result<Vec<Measurement>, Failure> {
-    let label = format!("suite `{}`", suite.name);
-    let mut child = workspace::cargo(metadata)
-        .args(["bench", "-p", suite.package, "--bench", suite.name, "--", "--json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|cause| Failure::broken(&label, cause))?;
+    let label = format!("suite `{name}`");
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|cause| Failure::broken(&label, cause))?;
     let output = child.stdout.take().expect("stdout was piped above");
     let mut measurements = Vec::new();
     let mut wrong = None;
@@ -103,9 +106,7 @@ fn run_suite(
         }
         match accept(&line, seen) {
             Ok(measurement) => {
-                if pass_through {
-                    println!("{line}");
-                }
+                show(&line);
                 measurements.push(measurement);
             }
             Err(cause) => wrong = Some(format!("{label} printed a wrong line: {cause}: {line}")),
@@ -161,5 +162,37 @@ mod tests {
         let line = r#"{"name":"local/ask","value":1,"unit":"ns"}"#;
         assert!(accept(line, &mut seen).is_ok());
         assert!(accept(line, &mut seen).unwrap_err().contains("`local/ask`"));
+    }
+
+    fn suite(script: &str) -> Result<(usize, Vec<String>), String> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        let mut shown = Vec::new();
+        match run_suite("local", shell, &mut BTreeSet::new(), |line| shown.push(line.to_string())) {
+            Ok(measurements) => Ok((measurements.len(), shown)),
+            Err(Failure::Broken(text)) => Err(text),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    const GOOD: &str = r#"echo '{"name":"local/ask","value":1,"unit":"ns"}'"#;
+
+    #[test]
+    fn good_lines_are_shown_as_they_are() {
+        let (count, shown) = suite(&format!("{GOOD}; echo")).unwrap();
+        assert_eq!((count, shown), (1, vec![r#"{"name":"local/ask","value":1,"unit":"ns"}"#.to_string()]));
+    }
+
+    #[test]
+    fn a_suite_that_goes_wrong_fails() {
+        for (script, cause) in [
+            (format!("{GOOD}; echo warming up"), "wrong line"),
+            (format!("{GOOD}; {GOOD}"), "measured before"),
+            (format!("{GOOD}; exit 3"), "failed"),
+            ("exit 0".to_string(), "measured nothing"),
+        ] {
+            let text = suite(&script).unwrap_err();
+            assert!(text.contains("suite `local`") && text.contains(cause), "{script}: {text}");
+        }
     }
 }

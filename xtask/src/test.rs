@@ -3,6 +3,7 @@
 use crate::{Failure, workspace};
 use cargo_metadata::Metadata;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
@@ -30,7 +31,11 @@ struct Count {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let metadata = workspace::load()?;
     let release = options.extra.iter().take_while(|word| *word != "--").any(|word| word == "--release");
-    build_binaries(&metadata, release)?;
+    if let Err(cause) = build_binaries(&metadata, release) {
+        // Whoever reads only the last line must not take silence for success.
+        println!("\n{}", Count::default().after_exit(false));
+        return Err(cause);
+    }
 
     let mut cargo = workspace::cargo(&metadata);
     let profile = if release { "release" } else { "debug" };
@@ -41,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if count.ignored > 0 {
         println!("\n{} ignored", count.ignored);
     }
-    println!("\n{} passed, {} failed", count.passed, count.failed);
+    println!("\n{count}");
     if count.failed == 0 { Ok(()) } else { Err(Failure::Reported) }
 }
 
@@ -130,6 +135,13 @@ impl Count {
     }
 }
 
+/// The summary line. Scripts read it: it stays as it is.
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +163,7 @@ mod tests {
             count.add_line(line);
         }
         assert_eq!(count, Count { passed: 14, failed: 3, ignored: 1 });
+        assert_eq!(count.to_string(), "14 passed, 3 failed");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::MAY_BE_UNSAFE;
 use super::finding::Finding;
 use super::ledger::Ledger;
-use super::lexer::{Kind, Token};
+use super::lexer::{Kind, Token, closing};
 use super::source::Source;
 
 /// Owns the C boundary.
@@ -31,9 +31,9 @@ fn foreign(tokens: &[Token<'_>]) -> Vec<(usize, &'static str)> {
     for (index, token) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1);
         let what = match (token.kind, token.text) {
-            (Kind::Word, "repr") => {
-                let words = tokens[index..].iter().take_while(|t| !t.is_mark("]"));
-                words.into_iter().any(|t| t.is_word("C")).then_some("repr(C)")
+            (Kind::Word, "repr") if next.is_some_and(|t| t.is_mark("(")) => {
+                let arguments = &tokens[index..closing(tokens, index + 1)];
+                arguments.iter().any(|t| t.is_word("C")).then_some("repr(C)")
             }
             // Without `extern crate`, which has nothing to do with C.
             (Kind::Word, "extern") => {
@@ -65,6 +65,8 @@ mod tests {
             ("#[repr(C)] struct A;", 1),
             ("#[repr(align(8), C)] struct A;", 1),
             ("#[repr(u8)] enum A { C }", 0),
+            ("fn repr<C>(a: C) {}", 0),
+            ("#[cfg_attr(unix, repr(C))] struct A;", 1),
             ("extern \"C\" fn f() {}", 1),
             ("unsafe extern \"C\" { }", 1),
             ("extern crate alloc;", 0),
