@@ -157,13 +157,14 @@ mod tests {
             "running 3 tests",
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "noise without a newline test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 9 filtered out",
+            "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s",
             "test result: nonsense",
             "7 passed",
         ] {
             count.add_line(line);
         }
-        assert_eq!(count, Count { passed: 14, failed: 3, ignored: 1 });
-        assert_eq!(count.to_string(), "14 passed, 3 failed");
+        assert_eq!(count, Count { passed: 14, failed: 4, ignored: 1 });
+        assert_eq!(count.to_string(), "14 passed, 4 failed");
     }
 
     #[test]

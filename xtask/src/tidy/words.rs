@@ -117,6 +117,9 @@ mod tests {
         for line in ["Noise XX", "_XXXX", "an issue of 12", "reissue", "todo", "hacked", "the issue is 7"] {
             assert_eq!(count("docs/a.md", line), 0, "{line}");
         }
+        for name in AUTHORSHIP {
+            assert_eq!(count("docs/a.md", &format!("x{name}")), 0, "{name}");
+        }
     }
 
     #[test]
