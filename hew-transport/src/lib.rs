@@ -29,11 +29,8 @@
 //!    own: two types with [`AsyncRead`] and [`AsyncWrite`], which may share the stream behind an `Arc`. The promises
 //!    to keep are listed at [`Transport`].
 //! 3. Give failures as [`TransportError`]s; [`TransportError::from_io`] sorts what the system reports.
-//! 4. In a test, turn on the feature `testkit` and write one line, which becomes one named test for each promise:
-//!
-//! ```ignore
-//! hew_transport::conformance!(mine, Setup::new(MyTransport::new(), |n| format!("127.0.0.1:0").parse().unwrap()));
-//! ```
+//! 4. In a test, turn on the feature `testkit` and call `conformance!` with the transport and a function that gives
+//!    addresses; that one line becomes a named test for each promise. `testkit::Setup` shows how.
 
 #![forbid(unsafe_code)]
 
@@ -42,7 +39,10 @@ mod error;
 mod mem;
 mod socket;
 mod tcp;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 mod transport;
+mod unix;
 
 pub use addr::{
     Addr, HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, InvalidAddr, InvalidAddrReason, MEM_NAME_BYTES_MAX, Scheme,
@@ -54,3 +54,4 @@ pub use futures_lite::io::{AsyncRead, AsyncWrite};
 pub use mem::{Mem, MemListener, MemReader, MemWriter};
 pub use tcp::{Tcp, TcpListener, TcpReader, TcpWriter};
 pub use transport::{Connection, Listener, Transport};
+pub use unix::{Unix, UnixListener, UnixReader, UnixWriter};
