@@ -102,8 +102,8 @@ impl ReadHalf {
 }
 
 impl WriteHalf {
-    // The standard library writes to Unix sockets, and vectors to TCP sockets, in a way that raises SIGPIPE where the
-    // peer is gone. In a C program that embeds a node, this signal ends the process.
+    // Always NOSIGNAL: a write to a peer that is gone would otherwise raise SIGPIPE, which Rust programs ignore, but
+    // which ends a C program that embeds a node. The standard library's writes differ in this by socket and by call.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self.socket.get_ref(), bytes, SendFlags::NOSIGNAL)?)
     }

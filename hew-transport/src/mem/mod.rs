@@ -9,7 +9,7 @@ use crate::transport::{Connection, Listener, Transport};
 use async_trait::async_trait;
 use futures_lite::future::poll_fn;
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use network::{ConnectError, Link, Network};
+use network::{ConnectError, Dial, Link, Network};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -172,9 +172,8 @@ impl Transport for Mem {
 
     async fn connect(&self, addr: &Addr) -> Result<Connection<MemReader, MemWriter>, TransportError> {
         let name = name_of(addr)?;
-        let endpoint = self.endpoint.as_ref();
-        let connected =
-            poll_fn(|cx| self.network.poll_connect(endpoint, &name, self.pipe_bytes_max, cx)).await;
+        let mut dial = Dial::new(&self.network, self.endpoint.clone(), name, self.pipe_bytes_max);
+        let connected = poll_fn(|cx| dial.poll(cx)).await;
         let addr = addr.clone();
         match connected {
             Ok(link) => Ok(connection(link, Side::Dialled, addr)),

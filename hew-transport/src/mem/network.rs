@@ -14,7 +14,7 @@ const PRUNE_LINKS_MIN: usize = 64;
 /// Ordered pairs of names (from, to) between which nothing gets through.
 type Cuts = BTreeSet<(Arc<str>, Arc<str>)>;
 
-/// Lock order: the network, then one pipe. Nobody is woken under the network's lock.
+/// Lock order: the network, then one pipe. No waker is called or dropped under the network's lock.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     state: Mutex<State>,
@@ -28,6 +28,7 @@ struct State {
     prune_links_at: usize,
     cuts: Cuts,
     anonymous_count: u64,
+    ticket_count: u64,
 }
 
 /// A name somebody listens at.
@@ -37,8 +38,9 @@ struct Backlog {
     owner: Option<Arc<str>>,
     waiting: VecDeque<Arc<Link>>,
     acceptor: Option<Waker>,
-    /// Those who wait for room; as many as there are tasks in a connect.
-    diallers: Vec<Waker>,
+    /// Those who wait for room, by ticket; as many as there are connects in progress, because a [`Dial`] that is
+    /// dropped takes its waker along.
+    diallers: BTreeMap<u64, Waker>,
 }
 
 /// One connection, kept alive by its halves.
@@ -52,6 +54,18 @@ pub(super) struct Link {
     pub(super) forth: Pipe,
     /// Bytes from the side that accepts.
     pub(super) back: Pipe,
+}
+
+/// One connect in progress.
+#[derive(Debug)]
+pub(super) struct Dial<'a> {
+    network: &'a Network,
+    /// Where it comes from; a fresh name if `None`.
+    source: Option<Arc<str>>,
+    target: Arc<str>,
+    pipe_bytes_max: usize,
+    /// Its place among those who wait for room, once it has waited.
+    ticket: Option<u64>,
 }
 
 /// Why a connect failed.
@@ -68,7 +82,7 @@ impl Network {
         if state.listeners.contains_key(name) {
             return false;
         }
-        let backlog = Backlog { owner, waiting: VecDeque::new(), acceptor: None, diallers: Vec::new() };
+        let backlog = Backlog { owner, waiting: VecDeque::new(), acceptor: None, diallers: BTreeMap::new() };
         state.listeners.insert(name.clone(), backlog);
         true
     }
@@ -81,7 +95,7 @@ impl Network {
                 link.back.end();
                 link.forth.abandon();
             }
-            backlog.diallers.into_iter().for_each(Waker::wake);
+            backlog.diallers.into_values().for_each(Waker::wake);
         }
     }
 
@@ -92,40 +106,15 @@ impl Network {
             return Poll::Pending;
         };
         let Some(link) = backlog.waiting.pop_front() else {
-            backlog.acceptor = Some(cx.waker().clone());
+            let replaced = backlog.acceptor.replace(cx.waker().clone());
+            drop(state);
+            drop(replaced);
             return Poll::Pending;
         };
         let diallers = std::mem::take(&mut backlog.diallers);
         drop(state);
-        diallers.into_iter().for_each(Waker::wake);
+        diallers.into_values().for_each(Waker::wake);
         Poll::Ready(link)
-    }
-
-    /// A connection from `source` (a fresh name if `None`) to `target`, as soon as its backlog has room.
-    pub(super) fn poll_connect(
-        &self,
-        source: Option<&Arc<str>>,
-        target: &Arc<str>,
-        pipe_bytes_max: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Arc<Link>, ConnectError>> {
-        let mut state = self.lock();
-        let targets = match state.check(source, target) {
-            Ok(targets) => targets,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        if state.must_wait(target, cx.waker()) {
-            return Poll::Pending;
-        }
-        let source = source.cloned().unwrap_or_else(|| state.fresh_name());
-        let (forth, back) = (Pipe::new(pipe_bytes_max), Pipe::new(pipe_bytes_max));
-        let link = Arc::new(Link { source, targets, forth, back });
-        let acceptor = state.enqueue(target, &link);
-        drop(state);
-        if let Some(acceptor) = acceptor {
-            acceptor.wake();
-        }
-        Poll::Ready(Ok(link))
     }
 
     /// Resets every connection that `matches`.
@@ -152,9 +141,58 @@ impl Network {
         wakers.into_iter().for_each(Wakers::wake);
     }
 
-    /// A panic cannot leave the state half changed: nothing here calls foreign code under the lock.
+    /// A panic cannot leave the state half changed: none of the changes can panic between two steps.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Dial<'a> {
+    pub(super) fn new(
+        network: &'a Network,
+        source: Option<Arc<str>>,
+        target: Arc<str>,
+        pipe_bytes_max: usize,
+    ) -> Dial<'a> {
+        Dial { network, source, target, pipe_bytes_max, ticket: None }
+    }
+
+    /// The connection, as soon as the backlog of the target has room.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Link>, ConnectError>> {
+        let mut state = self.network.lock();
+        let targets = match state.check(self.source.as_ref(), &self.target) {
+            Ok(targets) => targets,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        if state.is_full(&self.target) {
+            let ticket = *self.ticket.get_or_insert_with(|| state.fresh_ticket());
+            let replaced = state.wait_for_room(&self.target, ticket, cx.waker());
+            drop(state);
+            drop(replaced);
+            return Poll::Pending;
+        }
+        let source = self.source.clone().unwrap_or_else(|| state.fresh_name());
+        let (forth, back) = (Pipe::new(self.pipe_bytes_max), Pipe::new(self.pipe_bytes_max));
+        let link = Arc::new(Link { source, targets, forth, back });
+        let acceptor = state.enqueue(&self.target, &link);
+        drop(state);
+        if let Some(acceptor) = acceptor {
+            acceptor.wake();
+        }
+        Poll::Ready(Ok(link))
+    }
+}
+
+impl Drop for Dial<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else {
+            return;
+        };
+        let mut state = self.network.lock();
+        let given_up =
+            state.listeners.get_mut(&self.target).and_then(|backlog| backlog.diallers.remove(&ticket));
+        drop(state);
+        drop(given_up);
     }
 }
 
@@ -172,16 +210,18 @@ impl State {
         if backlog.is_none() { Err(ConnectError::Refused) } else { Ok(targets) }
     }
 
-    /// Whether the backlog of `target` is full; if so, the waker is called when it has room.
-    fn must_wait(&mut self, target: &str, waker: &Waker) -> bool {
-        let Some(backlog) = self.listeners.get_mut(target) else {
-            return false;
-        };
-        let full = backlog.waiting.len() >= ACCEPT_BACKLOG;
-        if full && !backlog.diallers.iter().any(|dialler| dialler.will_wake(waker)) {
-            backlog.diallers.push(waker.clone());
-        }
-        full
+    fn is_full(&self, target: &str) -> bool {
+        self.listeners.get(target).is_some_and(|backlog| backlog.waiting.len() >= ACCEPT_BACKLOG)
+    }
+
+    /// Has `waker` called when the backlog of `target` has room; returns the one it replaces.
+    fn wait_for_room(&mut self, target: &str, ticket: u64, waker: &Waker) -> Option<Waker> {
+        self.listeners.get_mut(target)?.diallers.insert(ticket, waker.clone())
+    }
+
+    fn fresh_ticket(&mut self) -> u64 {
+        self.ticket_count += 1;
+        self.ticket_count
     }
 
     fn fresh_name(&mut self) -> Arc<str> {
@@ -229,21 +269,32 @@ fn is_cut(cuts: &Cuts, from: &[Arc<str>], to: &[Arc<str>]) -> bool {
 mod tests {
     use super::*;
 
-    fn connect(network: &Network, target: &str) -> Poll<Result<Arc<Link>, ConnectError>> {
-        network.poll_connect(None, &target.into(), 1, &mut Context::from_waker(Waker::noop()))
+    fn dial<'a>(network: &'a Network, target: &str) -> Dial<'a> {
+        Dial::new(network, None, target.into(), 1)
+    }
+
+    fn poll(dial: &mut Dial<'_>) -> Poll<Result<Arc<Link>, ConnectError>> {
+        dial.poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
-    fn a_full_backlog_makes_connects_wait() {
+    fn a_full_backlog_makes_connects_wait_and_forgets_those_who_give_up() {
         let network = Network::default();
         assert!(network.listen(&"n1".into(), None));
         for _ in 0..ACCEPT_BACKLOG {
-            assert!(matches!(connect(&network, "n1"), Poll::Ready(Ok(_))));
+            assert!(matches!(poll(&mut dial(&network, "n1")), Poll::Ready(Ok(_))));
         }
-        assert!(connect(&network, "n1").is_pending());
+        let mut waiting = dial(&network, "n1");
+        let mut given_up = dial(&network, "n1");
+        assert!(poll(&mut waiting).is_pending() && poll(&mut given_up).is_pending());
+        assert!(poll(&mut waiting).is_pending(), "it keeps its place");
+        assert_eq!(network.lock().listeners["n1"].diallers.len(), 2);
+        drop(given_up);
+        assert_eq!(network.lock().listeners["n1"].diallers.len(), 1);
+
         assert!(network.poll_accept("n1", &mut Context::from_waker(Waker::noop())).is_ready());
-        assert!(matches!(connect(&network, "n1"), Poll::Ready(Ok(_))));
-        assert!(connect(&network, "n1").is_pending());
+        assert!(matches!(poll(&mut waiting), Poll::Ready(Ok(_))));
+        assert!(poll(&mut dial(&network, "n1")).is_pending());
     }
 
     #[test]
@@ -251,7 +302,7 @@ mod tests {
         let network = Network::default();
         assert!(network.listen(&"n1".into(), None));
         for _ in 0..PRUNE_LINKS_MIN * 10 {
-            assert!(matches!(connect(&network, "n1"), Poll::Ready(Ok(_))));
+            assert!(matches!(poll(&mut dial(&network, "n1")), Poll::Ready(Ok(_))));
             assert!(network.poll_accept("n1", &mut Context::from_waker(Waker::noop())).is_ready());
         }
         assert!(network.lock().links.len() <= PRUNE_LINKS_MIN);

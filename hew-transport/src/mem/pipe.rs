@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 /// The queue between one writer and one reader.
 ///
-/// Wakers are called after the lock is given back, so that an executor may run a task from within `wake`.
+/// Wakers are called and dropped after the lock is given back: an executor may run a task from within `wake`, and the
+/// last waker of a task that was given up may drop its future, and with it the other half of this very pipe.
 #[derive(Debug)]
 pub(super) struct Pipe {
     state: Mutex<State>,
@@ -61,7 +62,9 @@ impl Pipe {
                 Poll::Ready(result)
             }
             None => {
-                state.reader = Some(cx.waker().clone());
+                let replaced = state.reader.replace(cx.waker().clone());
+                drop(state);
+                drop(replaced);
                 Poll::Pending
             }
         }
@@ -81,7 +84,9 @@ impl Pipe {
                 Poll::Ready(result)
             }
             None => {
-                state.writer = Some(cx.waker().clone());
+                let replaced = state.writer.replace(cx.waker().clone());
+                drop(state);
+                drop(replaced);
                 Poll::Pending
             }
         }
@@ -129,7 +134,7 @@ impl Pipe {
         wakers.wake();
     }
 
-    /// A panic cannot leave the state half changed: none of the changes calls foreign code.
+    /// A panic cannot leave the state half changed: none of the changes can panic between two steps.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,6 +193,8 @@ fn wake(waker: Option<Waker>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
 
     fn write(pipe: &Pipe, bytes: &[u8]) -> Poll<Result<usize, io::ErrorKind>> {
         let mut cx = Context::from_waker(Waker::noop());
@@ -216,6 +223,26 @@ mod tests {
         assert_eq!(read(&pipe, 9), got(b"dxyz"), "also where the queue wraps around");
         assert_eq!(read(&pipe, 9), Poll::Pending);
         assert_eq!(read(&pipe, 0), got(b""));
+    }
+
+    #[test]
+    fn dropping_a_waker_may_touch_the_pipe() {
+        struct Owner(Arc<Pipe>);
+        impl Wake for Owner {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for Owner {
+            fn drop(&mut self) {
+                self.0.abandon();
+            }
+        }
+        let pipe = Arc::new(Pipe::new(1));
+        for _ in 0..2 {
+            let owner = Waker::from(Arc::new(Owner(pipe.clone())));
+            assert!(pipe.poll_read(&mut Context::from_waker(&owner), &mut [0]).is_pending());
+        }
+        assert_eq!(read(&pipe, 1), Poll::Pending);
+        assert_eq!(write(&pipe, b"x"), Poll::Ready(Err(io::ErrorKind::BrokenPipe)));
     }
 
     #[test]
