@@ -1,1 +1,59 @@
-//! Actors on one machine: mailboxes, scheduling, lifecycle, ask, monitors, links, timers.
+//! Actors on one machine: mailboxes, scheduling, lifecycle, ask, monitors, links, timers, supervision.
+//!
+//! An [`Actor`] is a value that handles one message at a time; a [`System`] holds the actors of one node and runs them
+//! on a [`Runtime`], which is real (threads of its own) or simulated (one thread, virtual time, every order drawn from
+//! a seed). [`ActorRef`] sends and asks; [`ReplyTo`] answers.
+//!
+//! This crate knows nothing of other machines. What it leaves open for them are traits that a node implements:
+//! [`RemoteActor`] and [`RemoteMailbox`] (where messages go), [`Outside`] (where monitors and links go) and
+//! [`boundary::Boundary`] (how reply addresses become bytes).
+
+#![forbid(unsafe_code)]
+
+mod actor;
+pub mod boundary;
+mod cell;
+mod context;
+mod counters;
+mod current;
+mod error;
+mod lifecycle;
+mod lock;
+mod mailbox;
+mod monitor;
+mod outside;
+mod raw;
+mod reference;
+mod reply;
+mod run;
+mod runtime;
+mod simulation;
+mod system;
+mod table;
+mod task;
+mod threads;
+mod timer;
+mod unwind;
+mod wait;
+
+pub use actor::{Actor, Outcome, Signal};
+pub use boundary::{Boundary, ExportedReply, ImportedActor, RemoteReply, ReplyAddress};
+pub use cell::Decoder;
+pub use context::Context;
+pub use counters::DeadLetters;
+pub use error::{AskError, DeliverError, SendError, SpawnError, TrySendError};
+pub use lifecycle::Lifecycle;
+pub use mailbox::{
+    BATCH_MAX, CoalesceKey, MAILBOX_CAPACITY, MAILBOX_CAPACITY_MAX, MailboxOptions, Overflow, SIGNALS_MAX,
+};
+pub use monitor::MonitorRef;
+pub use outside::Outside;
+pub use raw::RawMessage;
+pub use reference::{ASK_DEADLINE, ActorRef, BoxFuture, Outgoing, Refused, RemoteActor, RemoteMailbox};
+pub use reply::{Raw, RawReply, ReplySink, ReplyTo};
+pub use run::MESSAGES_PER_TURN;
+pub use runtime::{Elapsed, Runtime, RuntimeConfig, Sleep, WORKERS_MAX};
+pub use simulation::{POLLS_PER_INSTANT_MAX, Simulation, Stuck, UNIX_MS_BASE};
+pub use system::{ShutdownReport, SpawnOptions, System, SystemConfig};
+pub use task::Task;
+pub use timer::TimerRef;

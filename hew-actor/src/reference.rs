@@ -1,0 +1,386 @@
+//! References to actors: send, ask, stop.
+
+use crate::boundary::{self, ImportedActor};
+use crate::cell::{AnyCell, Cell};
+use crate::counters::Reason;
+use crate::error::{AskError, SendError, TrySendError};
+use crate::mailbox::{Overflow, discard};
+use crate::reply::{self, ReplyTo};
+use crate::system::System;
+use crate::timer::{self, TimerRef};
+use crate::wait;
+use hew_wire::payload::encode_payload;
+use hew_wire::{ExitReason, Pid};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How long [`ActorRef::ask`] waits for an answer.
+pub const ASK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A boxed future, for traits used as objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A reference to an actor that handles messages of type `M`, here or on another node. Cheap to clone.
+///
+/// It does not keep the actor alive. Two references are equal when their PIDs are.
+pub struct ActorRef<M> {
+    place: Place<M>,
+}
+
+enum Place<M> {
+    Local(Arc<Cell<M>>),
+    Remote {
+        pid: Pid,
+        system: System,
+        mailbox: Arc<dyn RemoteActor<M>>,
+    },
+    /// An actor of this node that had ended when the reference was decoded.
+    Nobody {
+        pid: Pid,
+        system: System,
+    },
+}
+
+/// The way to an actor of another node for one message type; the node implements it.
+pub trait RemoteActor<M>: Send + Sync {
+    /// Hands the message to the link without waiting.
+    ///
+    /// # Errors
+    /// The message was not sent and comes back, with reply addresses in it working as before.
+    fn try_send(&self, target: Pid, message: M) -> Result<(), TrySendError<M>>;
+    /// Resolves when, after [`TrySendError::Full`], it is worth trying again. May resolve early.
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    /// Asks the actor to stop.
+    fn stop(&self, target: Pid);
+    /// Ends the actor without asking.
+    fn kill(&self, target: Pid);
+}
+
+/// The way to another node for messages of any type as bytes; the node implements it once.
+///
+/// Wrapped by [`ActorRef::remote_encoded`] into a [`RemoteActor`] for each message type that serde can write.
+pub trait RemoteMailbox: Send + Sync {
+    /// Encodes the message, with a boundary of its own entered, and hands it to the link without waiting.
+    ///
+    /// # Errors
+    /// The message was not sent.
+    fn try_send(&self, target: Pid, message: &dyn Outgoing) -> Result<(), Refused>;
+    /// As [`RemoteActor::ready`].
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    /// As [`RemoteActor::stop`].
+    fn stop(&self, target: Pid);
+    /// As [`RemoteActor::kill`].
+    fn kill(&self, target: Pid);
+}
+
+/// A message that can be written as bytes, whatever its type.
+pub trait Outgoing {
+    /// Appends the payload to `out` and returns the message type. On errors `out` holds garbage after its old end.
+    ///
+    /// # Errors
+    /// The text says what cannot be written.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<i32, String>;
+}
+
+/// Why a [`RemoteMailbox`] did not take a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The link has no room now.
+    Full,
+    /// The actor or its node is gone.
+    Closed(ExitReason),
+    /// The message cannot be written as bytes.
+    Unencodable(String),
+}
+
+struct Typed<'a, M>(&'a M);
+
+impl<M: Serialize> Outgoing for Typed<'_, M> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<i32, String> {
+        encode_payload(self.0, out).map_err(|error| error.to_string())
+    }
+}
+
+/// A [`RemoteMailbox`] as a [`RemoteActor`] of each type that serde can write.
+struct Encoded(Arc<dyn RemoteMailbox>);
+
+impl<M: Serialize + Send> RemoteActor<M> for Encoded {
+    fn try_send(&self, target: Pid, message: M) -> Result<(), TrySendError<M>> {
+        self.0.try_send(target, &Typed(&message)).map_err(|refused| match refused {
+            Refused::Full => TrySendError::Full(message),
+            Refused::Closed(reason) => TrySendError::Closed { message, reason },
+            Refused::Unencodable(error) => TrySendError::Unencodable { message, error },
+        })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        self.0.ready()
+    }
+
+    fn stop(&self, target: Pid) {
+        self.0.stop(target);
+    }
+
+    fn kill(&self, target: Pid) {
+        self.0.kill(target);
+    }
+}
+
+impl<M: Send + 'static> ActorRef<M> {
+    pub(crate) fn local(cell: Arc<Cell<M>>) -> ActorRef<M> {
+        ActorRef { place: Place::Local(cell) }
+    }
+
+    /// A reference to an actor of another node. `system` provides the clock for asks.
+    pub fn remote(system: &System, pid: Pid, mailbox: Arc<dyn RemoteActor<M>>) -> ActorRef<M> {
+        ActorRef { place: Place::Remote { pid, system: system.clone(), mailbox } }
+    }
+
+    /// A reference to an actor of another node that takes messages as bytes.
+    pub fn remote_encoded(system: &System, pid: Pid, mailbox: Arc<dyn RemoteMailbox>) -> ActorRef<M>
+    where
+        M: Serialize,
+    {
+        ActorRef::remote(system, pid, Arc::new(Encoded(mailbox)))
+    }
+
+    pub(crate) fn nobody(system: &System, pid: Pid) -> ActorRef<M> {
+        ActorRef { place: Place::Nobody { pid, system: system.clone() } }
+    }
+
+    /// Sends a message; waits while the mailbox is full, if its policy is [`Overflow::Block`].
+    ///
+    /// Cancelled while it waits (dropped, timed out), the message is dropped with it and was not sent. An actor that
+    /// waits here inside its handler handles nothing meanwhile; actors that would wait for each other in a circle get
+    /// [`SendError::Full`] instead, whoever closes the circle, and so does one that would wait for itself.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message. Under [`Overflow::DropNew`] a message that finds the mailbox full is dropped
+    /// and counted, and that is not an error.
+    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        let message = match self.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(message)) => message,
+            Err(error) => return Err(error.into()),
+        };
+        match &self.place {
+            Place::Local(cell) => match cell.mailbox.overflow() {
+                Overflow::Block => wait::send(cell, message).await,
+                Overflow::DropNew => {
+                    cell.shared.counters.add(Reason::Full, discard([message], AskError::Full));
+                    Ok(())
+                }
+                Overflow::DropOld | Overflow::Fail => Err(SendError::Full(message)),
+            },
+            Place::Remote { pid, mailbox, .. } => {
+                let mut message = message;
+                loop {
+                    mailbox.ready().await;
+                    match mailbox.try_send(*pid, message) {
+                        Ok(()) => return Ok(()),
+                        Err(TrySendError::Full(back)) => message = back,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            Place::Nobody { .. } => Err(SendError::Closed { message, reason: ExitReason::NoProcess }),
+        }
+    }
+
+    /// Sends a message without waiting, also when the policy is [`Overflow::Block`].
+    ///
+    /// # Errors
+    /// [`TrySendError`] with the message. [`TrySendError::Full`] under every policy but [`Overflow::DropOld`].
+    pub fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
+        match &self.place {
+            Place::Local(cell) => cell.mailbox.try_push(message, &cell.shared.counters),
+            Place::Remote { pid, mailbox, .. } => mailbox.try_send(*pid, message),
+            Place::Nobody { .. } => Err(TrySendError::Closed { message, reason: ExitReason::NoProcess }),
+        }
+    }
+
+    /// Asks a question and waits up to [`ASK_DEADLINE`] for the answer: `actor.ask(Counter::Get).await?`.
+    ///
+    /// # Errors
+    /// As [`ActorRef::ask_within`].
+    pub async fn ask<R: Send + 'static>(&self, make: impl FnOnce(ReplyTo<R>) -> M) -> Result<R, AskError> {
+        self.ask_within(ASK_DEADLINE, make).await
+    }
+
+    /// Asks a question and waits up to `deadline` for the answer, including the time to send it.
+    ///
+    /// Dropping the future cancels the question as the deadline does: an answer that comes later is dropped and
+    /// counted.
+    ///
+    /// # Errors
+    /// [`AskError`]; at once, not after the deadline, if the actor has ended or ends before it answers.
+    pub async fn ask_within<R: Send + 'static>(
+        &self,
+        deadline: Duration,
+        make: impl FnOnce(ReplyTo<R>) -> M,
+    ) -> Result<R, AskError> {
+        let system = self.system();
+        let (reply, answer) = reply::channel(system.counters_shared());
+        let message = make(reply);
+        let round_trip = async {
+            if let Err(error) = self.send(message).await {
+                // Dropping the message answers its reply address; the error at hand says more.
+                return Err(AskError::from(error));
+            }
+            answer.await
+        };
+        system.runtime().timeout(deadline, round_trip).await.unwrap_or(Err(AskError::Timeout))
+    }
+
+    /// Sends `message` after `delay`, unless cancelled or the actor has ended by then.
+    pub fn send_after(&self, delay: Duration, message: M) -> TimerRef {
+        timer::send_after(self, delay, message)
+    }
+
+    /// Asks the actor to stop: it finishes the message at hand and ends. Messages that wait become dead letters.
+    pub fn stop(&self) {
+        match &self.place {
+            Place::Local(cell) => cell.stop(),
+            Place::Remote { pid, mailbox, .. } => mailbox.stop(*pid),
+            Place::Nobody { .. } => {}
+        }
+    }
+
+    /// Ends the actor with [`ExitReason::Killed`] at its next await, without its `stopped` hook.
+    pub fn kill(&self) {
+        match &self.place {
+            Place::Local(cell) => cell.kill(ExitReason::Killed),
+            Place::Remote { pid, mailbox, .. } => mailbox.kill(*pid),
+            Place::Nobody { .. } => {}
+        }
+    }
+
+    /// Takes no more messages, handles those that wait, then ends normally. On another node: as [`ActorRef::stop`].
+    pub fn close(&self) {
+        match &self.place {
+            Place::Local(cell) => cell.drain(),
+            Place::Remote { .. } | Place::Nobody { .. } => self.stop(),
+        }
+    }
+
+    /// Messages that wait in the mailbox; 0 for an actor of another node.
+    pub fn mailbox_len(&self) -> usize {
+        match &self.place {
+            Place::Local(cell) => cell.mailbox.len(),
+            Place::Remote { .. } | Place::Nobody { .. } => 0,
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakRef<M> {
+        match &self.place {
+            Place::Local(cell) => WeakRef::Local(Arc::downgrade(cell)),
+            Place::Remote { .. } | Place::Nobody { .. } => WeakRef::Strong(self.clone()),
+        }
+    }
+}
+
+impl<M> ActorRef<M> {
+    /// The PID, as other nodes see it too once this process has started a node.
+    pub fn pid(&self) -> Pid {
+        match &self.place {
+            Place::Local(cell) => cell.pid(),
+            Place::Remote { pid, .. } | Place::Nobody { pid, .. } => *pid,
+        }
+    }
+
+    /// Whether the actor is of this system.
+    pub fn is_local(&self) -> bool {
+        match &self.place {
+            Place::Local(_) | Place::Nobody { .. } => true,
+            Place::Remote { .. } => false,
+        }
+    }
+
+    /// The system that this reference belongs to.
+    pub fn system(&self) -> System {
+        match &self.place {
+            Place::Local(cell) => System::from_shared(cell.shared.clone()),
+            Place::Remote { system, .. } | Place::Nobody { system, .. } => system.clone(),
+        }
+    }
+}
+
+/// A reference that does not keep the memory of an ended actor.
+pub(crate) enum WeakRef<M> {
+    Local(Weak<Cell<M>>),
+    Strong(ActorRef<M>),
+}
+
+impl<M: Send + 'static> WeakRef<M> {
+    pub(crate) fn upgrade(self) -> Option<ActorRef<M>> {
+        match self {
+            WeakRef::Local(cell) => cell.upgrade().map(ActorRef::local),
+            WeakRef::Strong(reference) => Some(reference),
+        }
+    }
+}
+
+impl<M> Clone for ActorRef<M> {
+    fn clone(&self) -> ActorRef<M> {
+        let place = match &self.place {
+            Place::Local(cell) => Place::Local(cell.clone()),
+            Place::Remote { pid, system, mailbox } => {
+                Place::Remote { pid: *pid, system: system.clone(), mailbox: mailbox.clone() }
+            }
+            Place::Nobody { pid, system } => Place::Nobody { pid: *pid, system: system.clone() },
+        };
+        ActorRef { place }
+    }
+}
+
+impl<M> PartialEq for ActorRef<M> {
+    fn eq(&self, other: &ActorRef<M>) -> bool {
+        self.pid() == other.pid()
+    }
+}
+
+impl<M> Eq for ActorRef<M> {}
+
+impl<M> Hash for ActorRef<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Not the node: that of a local actor changes once, when this process starts a node.
+        self.pid().serial().hash(state);
+    }
+}
+
+impl<M> fmt::Debug for ActorRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef<{}>", self.pid())
+    }
+}
+
+impl<M> Serialize for ActorRef<M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error;
+        let boundary = boundary::current("an actor reference").map_err(S::Error::custom)?;
+        boundary.export_actor(self.pid()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de, M: Serialize + Send + 'static> Deserialize<'de> for ActorRef<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ActorRef<M>, D::Error> {
+        use serde::de::Error;
+        let boundary = boundary::current("an actor reference").map_err(D::Error::custom)?;
+        let pid = Pid::deserialize(deserializer)?;
+        match boundary.import_actor(pid).map_err(D::Error::custom)? {
+            ImportedActor::Remote(system, mailbox) => Ok(ActorRef::remote_encoded(&system, pid, mailbox)),
+            ImportedActor::Local(system) => match system.resolve(pid) {
+                Some(reference) => Ok(reference),
+                None if system.is_alive(pid) => {
+                    Err(D::Error::custom(format_args!("{pid} takes other messages than the reference says")))
+                }
+                None => Ok(ActorRef::nobody(&system, pid)),
+            },
+        }
+    }
+}

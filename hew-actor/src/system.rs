@@ -1,0 +1,535 @@
+//! The actors of one node.
+
+use crate::actor::Actor;
+use crate::cell::{AnyCell, Cell, Decoder};
+use crate::counters::{Counters, DeadLetters, Reason};
+use crate::error::{DeliverError, SpawnError};
+use crate::lifecycle::Lifecycle;
+use crate::mailbox::{MAILBOX_CAPACITY, Mailbox, MailboxOptions};
+use crate::monitor::{MonitorRef, Relations};
+use crate::outside::Outside;
+use crate::reference::ActorRef;
+use crate::run::{self, MESSAGES_PER_TURN};
+use crate::runtime::Runtime;
+use crate::table::Table;
+use event_listener::Event;
+use hew_wire::{ExitReason, NodeId, Pid, SERIAL_MAX, SERIAL_RESERVED};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Settings of a [`System`].
+#[derive(Clone, Debug)]
+pub struct SystemConfig {
+    /// The node that the actors belong to. Default [`NodeId::LOCAL`]: a process without a node.
+    pub node: NodeId,
+    /// Serial of the first actor, at least [`SERIAL_RESERVED`] (lower values are raised to it), usually
+    /// [`Incarnation::first_serial`](hew_wire::Incarnation::first_serial).
+    pub first_serial: u64,
+    /// Mailbox capacity of actors that ask for none. Default [`MAILBOX_CAPACITY`].
+    pub mailbox_capacity: usize,
+}
+
+impl Default for SystemConfig {
+    fn default() -> SystemConfig {
+        SystemConfig {
+            node: NodeId::LOCAL,
+            first_serial: SERIAL_RESERVED,
+            mailbox_capacity: MAILBOX_CAPACITY,
+        }
+    }
+}
+
+/// Settings of one actor.
+pub struct SpawnOptions<M> {
+    /// What diagnostics call it. Default: nothing.
+    pub label: Option<String>,
+    /// Its mailbox.
+    pub mailbox: MailboxOptions<M>,
+    /// Makes its messages from bytes; without one it takes no messages from other nodes. Default `None`.
+    pub decoder: Option<Decoder<M>>,
+    /// Serial of a service, 1 to 1,023, so that other nodes can address it without asking. Default `None`: the next.
+    pub serial: Option<u64>,
+    /// Messages it handles before the next actor's turn; at least 1. Default [`MESSAGES_PER_TURN`].
+    pub messages_per_turn: u32,
+    pub(crate) supervised: bool,
+}
+
+impl<M> Default for SpawnOptions<M> {
+    fn default() -> SpawnOptions<M> {
+        SpawnOptions {
+            label: None,
+            mailbox: MailboxOptions::default(),
+            decoder: None,
+            serial: None,
+            messages_per_turn: MESSAGES_PER_TURN,
+            supervised: false,
+        }
+    }
+}
+
+impl<M> Clone for SpawnOptions<M> {
+    fn clone(&self) -> SpawnOptions<M> {
+        SpawnOptions {
+            label: self.label.clone(),
+            mailbox: self.mailbox.clone(),
+            decoder: self.decoder.clone(),
+            serial: self.serial,
+            messages_per_turn: self.messages_per_turn,
+            supervised: self.supervised,
+        }
+    }
+}
+
+impl<M> fmt::Debug for SpawnOptions<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnOptions")
+            .field("label", &self.label)
+            .field("mailbox", &self.mailbox)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`System::shutdown`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Actors that were alive when it began.
+    pub stopped: usize,
+    /// Those of them that had not ended by the deadline and were killed.
+    pub killed: usize,
+    /// Those that did not end even then, because their handlers block without awaiting.
+    pub stuck: usize,
+}
+
+/// The actors of one node: spawning, finding, ending, monitors and links. Cheap to clone.
+#[derive(Clone)]
+pub struct System {
+    shared: Arc<Shared>,
+}
+
+/// What the handles of a system and its actors share.
+pub(crate) struct Shared {
+    /// Tells the systems of a process apart.
+    pub(crate) id: u64,
+    pub(crate) runtime: Runtime,
+    pub(crate) counters: Arc<Counters>,
+    /// The node id, written by `set_node`.
+    node: AtomicU16,
+    next_serial: AtomicU64,
+    next_reference: AtomicU64,
+    mailbox_capacity: usize,
+    pub(crate) table: Table,
+    pub(crate) outside: OnceLock<Arc<dyn Outside>>,
+    /// No actor is spawned any more.
+    closing: AtomicBool,
+    /// Actors that are out of the table while those who want to hear of their end are still being told.
+    settling: AtomicUsize,
+    /// Fires when an actor has ended and everyone was told.
+    ended: Event,
+}
+
+impl System {
+    /// A system without actors. It uses the runtime but does not own it.
+    pub fn new(runtime: Runtime, config: SystemConfig) -> System {
+        System {
+            shared: Arc::new(Shared {
+                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                runtime,
+                counters: Arc::new(Counters::default()),
+                node: AtomicU16::new(config.node.raw()),
+                next_serial: AtomicU64::new(config.first_serial.max(SERIAL_RESERVED)),
+                next_reference: AtomicU64::new(1),
+                mailbox_capacity: config.mailbox_capacity,
+                table: Table::default(),
+                outside: OnceLock::new(),
+                closing: AtomicBool::new(false),
+                settling: AtomicUsize::new(0),
+                ended: Event::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> System {
+        System { shared }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    pub(crate) fn counters_shared(&self) -> Arc<Counters> {
+        self.shared.counters.clone()
+    }
+
+    /// The runtime the actors run on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.shared.runtime
+    }
+
+    /// The node id; [`NodeId::LOCAL`] until [`System::set_node`].
+    pub fn node(&self) -> NodeId {
+        self.shared.node()
+    }
+
+    /// This process became a node: every actor's PID shows it from now on. PIDs with node 0 still mean this system.
+    pub fn set_node(&self, node: NodeId) {
+        self.shared.node.store(node.raw(), Ordering::Release);
+    }
+
+    /// Connects the system to other nodes: monitors, links and exit signals whose other end is not here go to
+    /// `outside`. Only the first call counts; whether it was this one.
+    pub fn set_outside(&self, outside: Arc<dyn Outside>) -> bool {
+        self.shared.outside.set(outside).is_ok()
+    }
+
+    /// Spawns an actor with default options. On a system that shuts down, the reference is to an ended actor.
+    pub fn spawn<A: Actor>(&self, actor: A) -> ActorRef<A::Message> {
+        match self.spawn_with(actor, SpawnOptions::default()) {
+            Ok(reference) => reference,
+            Err(SpawnError::ShuttingDown | SpawnError::SerialNotReserved(_) | SpawnError::SerialTaken(_)) => {
+                ActorRef::nobody(self, Pid::new(self.node(), self.shared.take_serial()))
+            }
+        }
+    }
+
+    /// Spawns an actor.
+    ///
+    /// # Errors
+    /// [`SpawnError`]; the actor value was dropped.
+    pub fn spawn_with<A: Actor>(
+        &self,
+        actor: A,
+        options: SpawnOptions<A::Message>,
+    ) -> Result<ActorRef<A::Message>, SpawnError> {
+        let shared = &self.shared;
+        if shared.closing.load(Ordering::SeqCst) || shared.runtime.is_shut_down() {
+            return Err(SpawnError::ShuttingDown);
+        }
+        if let Some(serial) = options.serial
+            && !(1..SERIAL_RESERVED).contains(&serial)
+        {
+            return Err(SpawnError::SerialNotReserved(serial));
+        }
+        let make = |serial| {
+            Arc::new(Cell {
+                serial,
+                shared: shared.clone(),
+                mailbox: Mailbox::new(options.mailbox.clone(), shared.mailbox_capacity),
+                relations: Relations::default(),
+                trap_exit: AtomicBool::new(false),
+                waiting_on: AtomicU64::new(0),
+                decoder: options.decoder.clone(),
+                label: options.label.as_deref().map(Arc::from),
+                supervised: options.supervised,
+            })
+        };
+        let cell = match options.serial {
+            Some(serial) => {
+                let cell = make(serial);
+                if !shared.table.insert(cell.clone()) {
+                    return Err(SpawnError::SerialTaken(serial));
+                }
+                cell
+            }
+            // An actor that lives for two years may hold a serial that has come round.
+            None => loop {
+                let cell = make(shared.take_serial());
+                if shared.table.insert(cell.clone()) {
+                    break cell;
+                }
+            },
+        };
+        // If the runtime was shut down since, this drops the task, and the actor ends as killed.
+        shared.runtime.spawn(run::task(actor, cell.clone(), options.messages_per_turn)).detach();
+        if shared.closing.load(Ordering::SeqCst) {
+            // Shutdown may have listed the actors before this one was in the table.
+            cell.stop();
+        }
+        Ok(ActorRef::local(cell))
+    }
+
+    /// The living actor with this PID; `None` if it has ended, is of another node, or takes other messages.
+    pub fn resolve<M: Send + 'static>(&self, pid: Pid) -> Option<ActorRef<M>> {
+        let cell = self.shared.find(pid)?.into_any().downcast::<Cell<M>>().ok()?;
+        Some(ActorRef::local(cell))
+    }
+
+    /// Whether an actor of this system with this PID takes messages or is running its end.
+    pub fn is_alive(&self, pid: Pid) -> bool {
+        self.shared.find(pid).is_some()
+    }
+
+    /// Where the actor is in its life; `None` when it is over or the PID is of another node.
+    pub fn lifecycle(&self, pid: Pid) -> Option<Lifecycle> {
+        Some(self.shared.find(pid)?.lifecycle())
+    }
+
+    /// What [`SpawnOptions::label`] said.
+    pub fn label(&self, pid: Pid) -> Option<String> {
+        Some(self.shared.find(pid)?.label()?.to_string())
+    }
+
+    /// Messages that wait in the actor's mailbox.
+    pub fn mailbox_len(&self, pid: Pid) -> Option<usize> {
+        Some(self.shared.find(pid)?.mailbox_len())
+    }
+
+    /// As [`ActorRef::stop`]; whether there was such an actor here.
+    pub fn stop(&self, pid: Pid) -> bool {
+        self.shared.find(pid).map(|cell| cell.stop()).is_some()
+    }
+
+    /// As [`ActorRef::kill`]; whether there was such an actor here.
+    pub fn kill(&self, pid: Pid) -> bool {
+        self.end(pid, ExitReason::Killed)
+    }
+
+    /// As [`ActorRef::close`]; whether there was such an actor here.
+    pub fn close(&self, pid: Pid) -> bool {
+        self.shared.find(pid).map(|cell| cell.drain()).is_some()
+    }
+
+    /// Ends an actor as [`System::kill`] does, with a reason of the caller's.
+    pub fn end(&self, pid: Pid, reason: ExitReason) -> bool {
+        self.shared.find(pid).map(|cell| cell.kill(reason)).is_some()
+    }
+
+    /// Living actors.
+    pub fn len(&self) -> usize {
+        self.shared.table.len()
+    }
+
+    /// Whether no actor lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The PIDs of the living actors, in order of their serials.
+    pub fn pids(&self) -> Vec<Pid> {
+        self.shared.table.all().iter().map(|cell| self.shared.shown_serial(cell.serial())).collect()
+    }
+
+    /// Delivers a message from the network. Never waits: a full mailbox drops it (after coalescing or dropping the
+    /// oldest, if its policy is that).
+    ///
+    /// Enter the frame's boundary around the call, so that the message may hold reply addresses. `from` is the sender,
+    /// for diagnostics.
+    ///
+    /// # Errors
+    /// The message was dropped and counted as a dead letter; a reply address in it has been answered.
+    pub fn deliver(
+        &self,
+        pid: Pid,
+        from: Option<Pid>,
+        msg_type: i32,
+        payload: &[u8],
+    ) -> Result<(), DeliverError> {
+        let result = match self.shared.find(pid) {
+            Some(cell) => cell.deliver(msg_type, payload),
+            None => {
+                self.shared.counters.add(Reason::NoProcess, 1);
+                Err(DeliverError::NoProcess)
+            }
+        };
+        if let Err(error) = &result {
+            tracing::debug!(%pid, ?from, msg_type, %error, "message not delivered");
+        }
+        result
+    }
+
+    /// Calls `f` exactly once, when the actor ends, on the thread where it ends; at once with
+    /// [`ExitReason::NoProcess`] if there is no such actor here. `f` must not block; its panics go nowhere.
+    pub fn watch(&self, pid: Pid, f: impl FnOnce(Pid, ExitReason) + Send + 'static) -> MonitorRef {
+        self.shared.watch(pid, Box::new(f))
+    }
+
+    /// Removes a watch. `true`: it has not fired and never will. `false`: it fired, is firing, or was removed.
+    pub fn unwatch(&self, monitor: MonitorRef) -> bool {
+        self.shared.unwatch(monitor)
+    }
+
+    /// Waits until the actor has ended, and says why; at once with [`ExitReason::NoProcess`] if there is none.
+    pub async fn ended(&self, pid: Pid) -> ExitReason {
+        struct Unwatch(System, MonitorRef);
+        impl Drop for Unwatch {
+            fn drop(&mut self) {
+                self.0.unwatch(self.1);
+            }
+        }
+        let (reply, answer) = crate::reply::channel(self.counters_shared());
+        let _unwatch = Unwatch(self.clone(), self.watch(pid, move |_, reason| reply.send(reason)));
+        answer.await.unwrap_or(ExitReason::NoProcess)
+    }
+
+    /// Makes `watcher`, an actor of this system, monitor `target`, an actor anywhere.
+    pub fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
+        self.shared.monitor(watcher, target)
+    }
+
+    /// Removes a monitor of `watcher`. After this returns no signal of it arrives. Whether it had not fired yet.
+    pub fn demonitor(&self, watcher: Pid, monitor: MonitorRef) -> bool {
+        self.shared.demonitor(watcher, monitor)
+    }
+
+    /// Tells a local `watcher` that the `target` of its monitor on another node has ended; ignored if it does not wait
+    /// for that monitor any more. Whether it did.
+    pub fn notify_down(&self, watcher: Pid, monitor: MonitorRef, target: Pid, reason: ExitReason) -> bool {
+        self.shared.find(watcher).is_some_and(|cell| cell.down(monitor, target, reason))
+    }
+
+    /// Links two actors, of which at least one is of this system.
+    pub fn link(&self, a: Pid, b: Pid) {
+        self.shared.link(a, b);
+    }
+
+    /// Removes the link. After this returns no exit signal of it reaches an actor of this system.
+    pub fn unlink(&self, a: Pid, b: Pid) {
+        self.shared.unlink(a, b);
+    }
+
+    /// Notes on the local side that `peer`, on another node, has linked itself to `local`: `peer` hears of its end
+    /// through [`Outside::exit`]. `false`: there is no such actor, and the peer's node must tell it so.
+    pub fn link_from_outside(&self, local: Pid, peer: Pid) -> bool {
+        self.shared.find(local).is_some_and(|cell| cell.relations().add_link(self.shared.inner(peer)).is_ok())
+    }
+
+    /// Removes what [`System::link_from_outside`] noted.
+    pub fn unlink_from_outside(&self, local: Pid, peer: Pid) {
+        if let Some(cell) = self.shared.find(local) {
+            cell.unlink(self.shared.inner(peer));
+        }
+    }
+
+    /// The exit signal of a link: `from`, on another node, has ended. Ignored unless the two are linked. Whether they
+    /// were; the link is gone.
+    pub fn link_ended(&self, pid: Pid, from: Pid, reason: ExitReason) -> bool {
+        self.shared.find(pid).is_some_and(|cell| cell.link_ended(self.shared.inner(from), from, reason))
+    }
+
+    /// An exit signal, link or not: ends the actor with [`ExitReason::Linked`], unless it traps exits or `reason` is
+    /// normal. Whether there was such an actor here.
+    pub fn exit(&self, pid: Pid, from: Pid, reason: ExitReason) -> bool {
+        match self.shared.find(pid) {
+            Some(cell) => {
+                cell.exit(from, reason);
+                true
+            }
+            None => {
+                self.shared.counters.add(Reason::Signal, 1);
+                false
+            }
+        }
+    }
+
+    /// What reached nobody, by reason.
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.shared.counters.snapshot()
+    }
+
+    /// Whether [`System::shutdown`] has begun.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.closing.load(Ordering::SeqCst)
+    }
+
+    /// Stops all actors and waits until they have ended. From now on no actor is spawned.
+    ///
+    /// Children of supervisors are stopped by those, in their order. What has not ended after `deadline` is killed,
+    /// and waited for again, for at most a second.
+    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let shared = &self.shared;
+        shared.closing.store(true, Ordering::SeqCst);
+        let living = shared.table.all();
+        let mut report = ShutdownReport { stopped: living.len(), ..ShutdownReport::default() };
+        living.iter().filter(|cell| !cell.is_supervised()).for_each(|cell| cell.stop());
+        drop(living);
+        if shared.runtime.timeout(deadline, shared.until_empty()).await.is_ok() {
+            return report;
+        }
+        let left = shared.table.all();
+        report.killed = left.len();
+        left.iter().for_each(|cell| cell.kill(ExitReason::Killed));
+        drop(left);
+        if shared.runtime.timeout(Duration::from_secs(1), shared.until_empty()).await.is_err() {
+            report.stuck = shared.table.len();
+        }
+        report
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System").field("node", &self.node()).field("actors", &self.len()).finish()
+    }
+}
+
+impl Shared {
+    pub(crate) fn node(&self) -> NodeId {
+        NodeId::from_raw(self.node.load(Ordering::Acquire))
+    }
+
+    /// Whether the PID is of this system.
+    pub(crate) fn is_local(&self, pid: Pid) -> bool {
+        pid.node().is_local() || pid.node() == self.node()
+    }
+
+    /// The PID as [`Relations`] keep it: node 0 for local actors.
+    pub(crate) fn inner(&self, pid: Pid) -> Pid {
+        if self.is_local(pid) { Pid::new(NodeId::LOCAL, pid.serial()) } else { pid }
+    }
+
+    /// The PID as everyone sees it.
+    pub(crate) fn shown(&self, pid: Pid) -> Pid {
+        if self.is_local(pid) { self.shown_serial(pid.serial()) } else { pid }
+    }
+
+    fn shown_serial(&self, serial: u64) -> Pid {
+        Pid::new(self.node(), serial)
+    }
+
+    pub(crate) fn cell(&self, serial: u64) -> Option<Arc<dyn AnyCell>> {
+        self.table.find(serial)
+    }
+
+    /// The living local actor with this PID.
+    pub(crate) fn find(&self, pid: Pid) -> Option<Arc<dyn AnyCell>> {
+        if self.is_local(pid) { self.cell(pid.serial()) } else { None }
+    }
+
+    pub(crate) fn take_reference(&self) -> u64 {
+        self.next_reference.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn take_serial(&self) -> u64 {
+        loop {
+            let serial = self.next_serial.fetch_add(1, Ordering::Relaxed) & SERIAL_MAX;
+            if serial >= SERIAL_RESERVED {
+                return serial;
+            }
+        }
+    }
+
+    /// The actor is gone from the table and everyone who wants to hear of its end has been told.
+    pub(crate) fn bury(&self, cell: &dyn AnyCell, reason: ExitReason) {
+        let estate = cell.relations().end(reason.clone());
+        self.settling.fetch_add(1, Ordering::SeqCst);
+        self.table.remove(cell.serial());
+        self.settle(cell.serial(), estate, reason);
+        self.settling.fetch_sub(1, Ordering::SeqCst);
+        self.ended.notify(usize::MAX);
+    }
+
+    async fn until_empty(&self) {
+        loop {
+            let ended = self.ended.listen();
+            // In this order: an actor counts as settling before it leaves the table.
+            if self.table.len() == 0 && self.settling.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
