@@ -56,6 +56,8 @@ const DOORS: &[(&str, &[Thing])] = &[
     // Keys are drawn from the operating system, and read and written with its permissions.
     ("hew-security/src/key", &[Randomness]),
     ("hew-security/src/key_file", &[Outside, Randomness]),
+    // So are the ephemeral keys of a handshake, unless a test gives a seed.
+    ("hew-security/src/primitives", &[Randomness]),
     // The clock, timers, seeds and threads of every node that does not run in virtual time.
     ("hew-actor/src/runtime", THROUGH_RUNTIME),
     ("hew-actor/src/threads", THROUGH_RUNTIME),
