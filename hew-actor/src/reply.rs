@@ -127,16 +127,8 @@ impl ReplyTo<Raw> {
 impl<T: Send + 'static> Drop for ReplyTo<T> {
     fn drop(&mut self) {
         match self.target.take() {
-            Some(Target::Local(slot)) => {
-                if slot.message_gone() {
-                    current::orphaned(move |error| slot.complete(Err(error)));
-                }
-            }
-            Some(Target::Remote { relay, .. }) => {
-                if relay.message_gone() {
-                    current::orphaned(move |error| relay.complete(Err(error)));
-                }
-            }
+            Some(Target::Local(slot)) => slot.orphan(),
+            Some(Target::Remote { relay, .. }) => relay.orphan(),
             None => {}
         }
     }
@@ -314,11 +306,16 @@ impl Relay {
         }
     }
 
-    /// The address was dropped; whether it is the last that could have answered.
-    fn message_gone(&self) -> bool {
-        let mut state = self.state.lock();
-        state.message_gone = true;
-        state.sinks == 0 && !state.done
+    /// The address was dropped. If nothing else can answer, tells the asker.
+    fn orphan(self: Arc<Self>) {
+        let last = {
+            let mut state = self.state.lock();
+            state.message_gone = true;
+            state.sinks == 0 && !state.done
+        };
+        if last {
+            current::orphaned(move |error| self.complete(Err(error)));
+        }
     }
 
     fn sink_gone(&self) -> bool {
@@ -372,11 +369,19 @@ impl<T> Slot<T> {
         matches!(self.state.lock().progress, Progress::Waiting)
     }
 
-    /// The address was dropped; whether it is the last that could have answered.
-    fn message_gone(&self) -> bool {
-        let mut state = self.state.lock();
-        state.message_gone = true;
-        state.sinks == 0 && matches!(state.progress, Progress::Waiting)
+    /// The address was dropped. If nothing else can answer, tells the asker.
+    fn orphan(self: Arc<Self>)
+    where
+        T: 'static,
+    {
+        let last = {
+            let mut state = self.state.lock();
+            state.message_gone = true;
+            state.sinks == 0 && matches!(state.progress, Progress::Waiting)
+        };
+        if last {
+            current::orphaned(move |error| self.complete(Err(error)));
+        }
     }
 
     fn sink_gone(&self) -> bool {

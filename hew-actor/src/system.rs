@@ -55,7 +55,6 @@ pub struct SpawnOptions<M> {
     pub serial: Option<u64>,
     /// Messages it handles before the next actor's turn; at least 1. Default [`MESSAGES_PER_TURN`].
     pub messages_per_turn: u32,
-    pub(crate) supervised: bool,
 }
 
 impl<M> Default for SpawnOptions<M> {
@@ -66,7 +65,6 @@ impl<M> Default for SpawnOptions<M> {
             decoder: None,
             serial: None,
             messages_per_turn: MESSAGES_PER_TURN,
-            supervised: false,
         }
     }
 }
@@ -79,7 +77,6 @@ impl<M> Clone for SpawnOptions<M> {
             decoder: self.decoder.clone(),
             serial: self.serial,
             messages_per_turn: self.messages_per_turn,
-            supervised: self.supervised,
         }
     }
 }
@@ -205,6 +202,16 @@ impl System {
         actor: A,
         options: SpawnOptions<A::Message>,
     ) -> Result<ActorRef<A::Message>, SpawnError> {
+        self.spawn_inner(actor, options, false)
+    }
+
+    /// Spawns an actor; one that is `supervised` is stopped by its supervisor, not by [`System::shutdown`].
+    pub(crate) fn spawn_inner<A: Actor>(
+        &self,
+        actor: A,
+        options: SpawnOptions<A::Message>,
+        supervised: bool,
+    ) -> Result<ActorRef<A::Message>, SpawnError> {
         let shared = &self.shared;
         if shared.closing.load(Ordering::SeqCst) || shared.runtime.is_shut_down() {
             return Err(SpawnError::ShuttingDown);
@@ -224,7 +231,7 @@ impl System {
                 waiting_on: AtomicU64::new(0),
                 decoder: options.decoder.clone(),
                 label: options.label.as_deref().map(Arc::from),
-                supervised: options.supervised,
+                supervised,
             })
         };
         let cell = match options.serial {
