@@ -1,0 +1,456 @@
+//! Who may connect: which keys, under which node ids.
+//!
+//! The text form has one line per peer: a node id or `*`, the key in hexadecimal, and a comment. `#` begins a comment
+//! line. A key may have several lines, and a node id several keys, which is how keys are exchanged: list both, restart
+//! or reload the nodes, remove the old one.
+//!
+//! ```text
+//! # the two nodes of the shop
+//! 1  422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079  till
+//! *  c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552  anywhere
+//! ```
+
+use crate::PublicKey;
+use hew_wire::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Most lines of an allowlist.
+pub const ALLOWLIST_ENTRIES_MAX: usize = 131_072;
+
+/// One line of an allowlist: a key, and the node id it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: PublicKey,
+    /// The node id that the key is pinned to; `None` for any id that is not pinned to other keys.
+    pub node: Option<NodeId>,
+    /// For people.
+    pub comment: String,
+}
+
+/// Why a key is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The key is not listed.
+    #[error("the key is not on the allowlist")]
+    UnknownKey,
+    /// The key is listed, but for other node ids.
+    #[error("the key is pinned to another node id")]
+    KeyPinnedElsewhere,
+    /// The node id is listed with other keys, or was first seen with another.
+    #[error("the node id is pinned to another key")]
+    NodePinnedElsewhere,
+    /// The key was revoked.
+    #[error("the key was revoked")]
+    Revoked,
+    /// The key is our own: somebody sends our hello back to us.
+    #[error("the key is our own")]
+    OwnKey,
+    /// The key is all zeros, which is no key.
+    #[error("the key is all zeros")]
+    ZeroKey,
+}
+
+/// A text that is not an allowlist. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("allowlist, line {line}: {reason}")]
+pub struct AllowlistError {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// What is wrong with it; quoted text is escaped.
+    pub reason: String,
+}
+
+/// Who may connect. A handle: clones share one list, which can be changed while it is in use.
+#[derive(Clone)]
+pub struct Allowlist {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: RwLock<State>,
+    // Written by whoever changes the state, after the change and while holding the lock; read without the lock by
+    // whoever re-checks live sessions: the Release store pairs with the Acquire load in `generation`.
+    generation: AtomicU64,
+}
+
+struct State {
+    mode: Mode,
+    /// The node ids of each listed key; `None` among them is `*`.
+    keys: BTreeMap<PublicKey, BTreeMap<Option<NodeId>, String>>,
+    /// The listed keys of each pinned node id.
+    nodes: BTreeMap<NodeId, BTreeSet<PublicKey>>,
+    /// The first proven key of each node id that no line pins. At most one per node id: 65,535.
+    learned: BTreeMap<NodeId, PublicKey>,
+    /// Keys refused although the mode would let them in. Changed by the operator only.
+    revoked: BTreeSet<PublicKey>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Strict,
+    Open,
+}
+
+impl Allowlist {
+    /// Only listed keys, each under its node id.
+    pub fn strict(entries: impl IntoIterator<Item = Entry>) -> Allowlist {
+        Allowlist::with(Mode::Strict, entries)
+    }
+
+    /// Any key; the first proven key of a node id keeps the id. Whoever comes first wins: for networks where nobody
+    /// else can connect.
+    pub fn open() -> Allowlist {
+        Allowlist::with(Mode::Open, [])
+    }
+
+    fn with(mode: Mode, entries: impl IntoIterator<Item = Entry>) -> Allowlist {
+        let mut state = State {
+            mode,
+            keys: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            learned: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+        };
+        for entry in entries {
+            state.insert(entry);
+        }
+        Allowlist { shared: Arc::new(Shared { state: RwLock::new(state), generation: AtomicU64::new(0) }) }
+    }
+
+    /// Reads the text form.
+    ///
+    /// # Errors
+    /// [`AllowlistError`] names the line: no node id, no key, a key that is not 64 hexadecimal digits or is zero, or
+    /// more than [`ALLOWLIST_ENTRIES_MAX`] lines.
+    pub fn parse(text: &str) -> Result<Vec<Entry>, AllowlistError> {
+        let mut entries = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let entry = parse_line(line).map_err(|reason| AllowlistError { line: index + 1, reason })?;
+            if entries.len() == ALLOWLIST_ENTRIES_MAX {
+                let reason = format!("more than {ALLOWLIST_ENTRIES_MAX} entries");
+                return Err(AllowlistError { line: index + 1, reason });
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Whether `key` may be node `node`. Changes nothing, so it may be asked about keys that are only claimed.
+    ///
+    /// # Errors
+    /// [`Denied`] says why not.
+    pub fn check(&self, node: NodeId, key: &PublicKey) -> Result<(), Denied> {
+        self.read().check(node, key)
+    }
+
+    /// Like [`Allowlist::check`] for a key that was proven: a node id that no line pins belongs to this key from now
+    /// on.
+    ///
+    /// # Errors
+    /// [`Denied`]; nothing was changed then.
+    pub fn admit(&self, node: NodeId, key: &PublicKey) -> Result<(), Denied> {
+        let mut state = self.write();
+        state.check(node, key)?;
+        if !state.nodes.contains_key(&node) {
+            // Not a change of the rules for anybody who is connected: the generation stays.
+            state.learned.insert(node, *key);
+        }
+        Ok(())
+    }
+
+    /// Adds one entry.
+    pub fn allow(&self, entry: Entry) {
+        let mut state = self.write();
+        state.revoked.remove(&entry.key);
+        state.insert(entry);
+        self.changed();
+    }
+
+    /// Removes all entries of a key, and whatever was pinned to it; an open list refuses it from now on. Returns
+    /// whether it was allowed before.
+    pub fn revoke(&self, key: &PublicKey) -> bool {
+        let mut state = self.write();
+        let listed = state.remove(key);
+        let revoked = state.mode == Mode::Open && state.revoked.insert(*key);
+        self.changed();
+        listed || revoked
+    }
+
+    /// Replaces all entries by others, in one step.
+    pub fn replace(&self, entries: impl IntoIterator<Item = Entry>) {
+        let mut state = self.write();
+        state.keys.clear();
+        state.nodes.clear();
+        for entry in entries {
+            state.insert(entry);
+        }
+        state.forget_unlisted();
+        self.changed();
+    }
+
+    /// A number that grows with every change. Who sees another number than last time asks [`Allowlist::check`] again
+    /// for each live session.
+    pub fn generation(&self) -> u64 {
+        // Acquire: pairs with the Release in `changed`.
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether keys that are not listed are let in.
+    pub fn is_open(&self) -> bool {
+        self.read().mode == Mode::Open
+    }
+
+    /// All entries, by key.
+    pub fn entries(&self) -> Vec<Entry> {
+        let state = self.read();
+        let lines = state.keys.iter().flat_map(|(key, nodes)| nodes.iter().map(move |line| (key, line)));
+        lines
+            .map(|(key, (node, comment))| Entry { key: *key, node: *node, comment: comment.clone() })
+            .collect()
+    }
+
+    /// The keys that node ids without a line were first seen with.
+    pub fn learned(&self) -> Vec<(NodeId, PublicKey)> {
+        self.read().learned.iter().map(|(node, key)| (*node, *key)).collect()
+    }
+
+    fn changed(&self) {
+        // Release: pairs with the Acquire in `generation`.
+        self.shared.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // Every change leaves the tables whole between two statements that can panic, so a poisoned lock is usable.
+        self.shared.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.shared.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Allowlist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.read();
+        let mode = if state.mode == Mode::Open { "Open" } else { "Strict" };
+        write!(f, "Allowlist({mode}, {} keys)", state.keys.len())
+    }
+}
+
+impl State {
+    fn check(&self, node: NodeId, key: &PublicKey) -> Result<(), Denied> {
+        if key.is_zero() {
+            return Err(Denied::ZeroKey);
+        }
+        if self.revoked.contains(key) {
+            return Err(Denied::Revoked);
+        }
+        match self.keys.get(key) {
+            Some(nodes) if nodes.contains_key(&Some(node)) => return Ok(()),
+            Some(nodes) if !nodes.contains_key(&None) => return Err(Denied::KeyPinnedElsewhere),
+            None if self.mode == Mode::Strict => return Err(Denied::UnknownKey),
+            Some(_) | None => {}
+        }
+        // The key is not pinned: the node id must not belong to another one.
+        if self.nodes.contains_key(&node) {
+            return Err(Denied::NodePinnedElsewhere);
+        }
+        match self.learned.get(&node) {
+            Some(first) if first != key => Err(Denied::NodePinnedElsewhere),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        if let Some(node) = entry.node {
+            self.nodes.entry(node).or_default().insert(entry.key);
+            self.learned.remove(&node);
+        }
+        self.keys.entry(entry.key).or_default().insert(entry.node, entry.comment);
+    }
+
+    fn remove(&mut self, key: &PublicKey) -> bool {
+        let listed = self.keys.remove(key).is_some();
+        self.nodes.retain(|_, keys| {
+            keys.remove(key);
+            !keys.is_empty()
+        });
+        self.learned.retain(|_, first| first != key);
+        listed
+    }
+
+    /// A strict list forgets what it learned about keys that are listed no longer, or only for other node ids.
+    fn forget_unlisted(&mut self) {
+        if self.mode == Mode::Strict {
+            let keys = &self.keys;
+            self.learned.retain(|_, key| keys.get(key).is_some_and(|nodes| nodes.contains_key(&None)));
+        }
+    }
+}
+
+fn parse_line(line: &str) -> Result<Entry, String> {
+    let (node, rest) = line.split_once(char::is_whitespace).ok_or("expected: node-id|* key [comment]")?;
+    let rest = rest.trim_start();
+    let (key, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let node = match node {
+        "*" => None,
+        id => Some(id.parse().map_err(|error| format!("{error}, or *"))?),
+    };
+    let key: PublicKey = key.parse().map_err(|error| format!("{error}"))?;
+    if key.is_zero() {
+        return Err(Denied::ZeroKey.to_string());
+    }
+    Ok(Entry { key, node, comment: comment.trim().into() })
+}
+
+impl fmt::Display for Entry {
+    /// The line of the text form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.node {
+            Some(node) => write!(f, "{node} {}", self.key.to_hex())?,
+            None => write!(f, "* {}", self.key.to_hex())?,
+        }
+        if !self.comment.is_empty() {
+            write!(f, " {}", self.comment.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> PublicKey {
+        PublicKey::new([byte; 32])
+    }
+
+    fn node(id: u16) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn entry(id: Option<u16>, byte: u8) -> Entry {
+        Entry { key: key(byte), node: id.map(node), comment: String::new() }
+    }
+
+    #[test]
+    fn s3_a_strict_list_has_a_reason_for_each_refusal() {
+        let list = Allowlist::strict([entry(Some(1), 0xA1), entry(Some(2), 0xA2), entry(None, 0xA3)]);
+        let check =
+            |id, byte, expected| assert_eq!(list.check(node(id), &key(byte)), expected, "{id} {byte:02x}");
+        check(1, 0xA1, Ok(()));
+        check(2, 0xA2, Ok(()));
+        check(3, 0xA3, Ok(()));
+        check(2, 0xA1, Err(Denied::KeyPinnedElsewhere));
+        check(3, 0xA1, Err(Denied::KeyPinnedElsewhere));
+        check(1, 0xA3, Err(Denied::NodePinnedElsewhere));
+        check(1, 0xA4, Err(Denied::UnknownKey));
+        check(4, 0xA4, Err(Denied::UnknownKey));
+        check(4, 0x00, Err(Denied::ZeroKey));
+    }
+
+    #[test]
+    fn s15_an_open_list_pins_the_first_proven_key() {
+        let list = Allowlist::open();
+        assert_eq!(list.check(node(1), &key(1)), Ok(()));
+        // A key that is only claimed pins nothing.
+        assert_eq!(list.admit(node(1), &key(2)), Ok(()));
+        assert_eq!(list.check(node(1), &key(1)), Err(Denied::NodePinnedElsewhere));
+        assert_eq!(list.admit(node(1), &key(1)), Err(Denied::NodePinnedElsewhere));
+        assert_eq!(list.check(node(1), &key(2)), Ok(()));
+        assert_eq!(list.check(node(2), &key(1)), Ok(()));
+        assert_eq!(list.learned(), [(node(1), key(2))]);
+        assert_eq!(list.check(node(1), &PublicKey::ZERO), Err(Denied::ZeroKey));
+    }
+
+    #[test]
+    fn an_unpinned_key_of_a_strict_list_pins_its_first_id_for_itself() {
+        let list = Allowlist::strict([entry(None, 1), entry(None, 2)]);
+        list.admit(node(7), &key(1)).unwrap();
+        assert_eq!(list.check(node(7), &key(2)), Err(Denied::NodePinnedElsewhere));
+        // When the holder of the id is gone from the list, the id is free again.
+        list.replace([entry(None, 2)]);
+        assert_eq!(list.check(node(7), &key(2)), Ok(()));
+    }
+
+    #[test]
+    fn two_keys_may_share_a_node_id_while_keys_are_exchanged() {
+        let list = Allowlist::strict([entry(Some(1), 1), entry(Some(1), 2)]);
+        assert_eq!(list.admit(node(1), &key(1)), Ok(()));
+        assert_eq!(list.admit(node(1), &key(2)), Ok(()));
+        assert!(list.revoke(&key(1)));
+        assert_eq!(list.check(node(1), &key(1)), Err(Denied::UnknownKey));
+        assert_eq!(list.check(node(1), &key(2)), Ok(()));
+    }
+
+    #[test]
+    fn every_change_is_seen_by_all_handles() {
+        let list = Allowlist::strict([entry(Some(1), 1)]);
+        let handle = list.clone();
+        let mut before = list.generation();
+        let mut grown = || {
+            let now = handle.generation();
+            let grown = now > before;
+            before = now;
+            grown
+        };
+        list.allow(entry(Some(2), 2));
+        assert!(grown() && handle.check(node(2), &key(2)).is_ok());
+        assert!(list.revoke(&key(2)));
+        assert!(grown() && handle.check(node(2), &key(2)).is_err());
+        list.replace([]);
+        assert!(grown() && handle.check(node(1), &key(1)).is_err());
+        let _ = list.check(node(1), &key(1));
+        assert!(!grown());
+    }
+
+    #[test]
+    fn an_open_list_can_revoke_and_allow_again() {
+        let list = Allowlist::open();
+        list.admit(node(1), &key(1)).unwrap();
+        assert!(list.revoke(&key(1)));
+        assert_eq!(list.check(node(1), &key(1)), Err(Denied::Revoked));
+        assert_eq!(list.check(node(1), &key(2)), Ok(()), "the id is free again");
+        list.allow(entry(Some(1), 1));
+        assert_eq!(list.check(node(1), &key(1)), Ok(()));
+        assert_eq!(list.check(node(1), &key(2)), Err(Denied::NodePinnedElsewhere));
+    }
+
+    #[test]
+    fn the_text_form_reads_back() {
+        let hex = key(0xAB).to_hex();
+        let text =
+            format!("# peers\n\n 1\t{hex}  the till  \n* {hex}\r\n   # more\n65535 {}\n", hex.to_uppercase());
+        let entries = Allowlist::parse(&text).unwrap();
+        let shown: Vec<_> = entries.iter().map(Entry::to_string).collect();
+        assert_eq!(shown, [format!("1 {hex} the till"), format!("* {hex}"), format!("65535 {hex}")]);
+        assert_eq!(Allowlist::parse(&shown.join("\n")).unwrap(), entries);
+        assert_eq!(Allowlist::strict(entries.clone()).entries().len(), 3);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let hex = key(1).to_hex();
+        let check = |line: &str, part: &str| {
+            let error = Allowlist::parse(&format!("# first\n{line}\n")).unwrap_err();
+            assert_eq!(error.line, 2);
+            assert!(error.to_string().contains(part), "{error}");
+        };
+        check("1", "expected");
+        check(&format!("0 {hex}"), "node id");
+        check(&format!("x\u{1b}[0m {hex}"), "\\u{1b}");
+        check(&format!("65536 {hex}"), "65536");
+        check("1 abc", "64 hexadecimal digits");
+        check(&format!("1 {}", "0".repeat(64)), "zeros");
+        let many = format!("* {hex}\n").repeat(ALLOWLIST_ENTRIES_MAX + 1);
+        assert_eq!(Allowlist::parse(&many).unwrap_err().line, ALLOWLIST_ENTRIES_MAX + 1);
+    }
+}
