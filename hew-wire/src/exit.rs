@@ -87,7 +87,9 @@ mod tests {
     fn long_texts_are_cut_between_characters() {
         let ExitReason::Crashed(text) = ExitReason::crashed("é".repeat(1000)) else { panic!("not crashed") };
         assert_eq!(text.len(), 1024);
-        let ExitReason::Crashed(text) = ExitReason::crashed(format!("x{}", "é".repeat(1000))) else { panic!("not crashed") };
+        let ExitReason::Crashed(text) = ExitReason::crashed(format!("x{}", "é".repeat(1000))) else {
+            panic!("not crashed")
+        };
         assert_eq!(text.len(), 1023);
     }
 }

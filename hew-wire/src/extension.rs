@@ -13,9 +13,9 @@
 //! | 6 | highest protocol version | u16, at least the lowest | error |
 //! | 7 | largest frame accepted, in bytes | u32 | error |
 //! | 8 | advertised address | str, 1 to 255 bytes | none |
-//! | 9 | session of the speaker | u64 | 0, none |
-//! | 10 | session of the hearer that the speaker knows | u64 | 0, none |
-//! | 11 | sequenced frames received in it | u64 | 0 |
+//! | 9 | session that the speaker still has with the hearer | u64 | 0, none |
+//! | 10 | number drawn for a session that would begin now | u64 | 0 |
+//! | 11 | sequenced frames received in session 9 | u64 | 0 |
 //! | 12 | reserved: proof of a further key | any | none |
 
 use crate::{DecodeError, Incarnation, Name};
@@ -63,11 +63,12 @@ pub struct Extension {
     pub frame_bytes_max: u32,
     /// Where others can dial the speaker: 1 to [`LISTEN_BYTES_MAX`] bytes without control characters.
     pub listen: Option<String>,
-    /// The speaker's session with the hearer, 0 for none yet.
+    /// The session that the speaker still has with the hearer, 0 for none. It goes on if both sides name the same.
     pub session: u64,
-    /// The hearer's session that the speaker remembers, 0 for none.
-    pub peer_session: u64,
-    /// Number of sequenced frames that the speaker received in [`Extension::peer_session`].
+    /// Drawn anew for each handshake. A session that begins has the sum of both sides' numbers (modulo 2^64, 1 for 0)
+    /// as its id.
+    pub fresh: u64,
+    /// Number of sequenced frames that the speaker has received in [`Extension::session`].
     pub received: u64,
 }
 
@@ -78,7 +79,7 @@ impl Extension {
     /// would refuse all of it: whoever configures an address checks it with [`check_listen`].
     pub fn encode(&self) -> Vec<u8> {
         let listen = self.listen.as_deref().filter(|listen| check_listen(listen).is_ok());
-        let optional = [(9, self.session), (10, self.peer_session), (11, self.received)];
+        let optional = [(9, self.session), (10, self.fresh), (11, self.received)];
         let entries = 6
             + u32::from(self.node_name.is_some())
             + u32::from(listen.is_some())
@@ -181,7 +182,7 @@ struct Found {
     frame_bytes_max: Option<u32>,
     listen: Option<String>,
     session: u64,
-    peer_session: u64,
+    fresh: u64,
     received: u64,
 }
 
@@ -207,7 +208,7 @@ impl Found {
                 self.listen = Some(listen.into());
             }
             9 => self.session = integer(rest, "session")?,
-            10 => self.peer_session = integer(rest, "peer session")?,
+            10 => self.fresh = integer(rest, "fresh")?,
             11 => self.received = integer(rest, "received")?,
             _ => skip_value(rest)?,
         }
@@ -228,7 +229,7 @@ impl Found {
             frame_bytes_max: required(self.frame_bytes_max, "largest frame")?,
             listen: self.listen,
             session: self.session,
-            peer_session: self.peer_session,
+            fresh: self.fresh,
             received: self.received,
         };
         if extension.version_min > extension.version_max {
@@ -362,7 +363,7 @@ mod tests {
             frame_bytes_max: 65_519,
             listen: None,
             session: 0,
-            peer_session: 0,
+            fresh: 0,
             received: 0,
         }
     }
@@ -375,7 +376,7 @@ mod tests {
             version_max: 300,
             listen: Some("tcp://10.0.0.1:9000".into()),
             session: 7,
-            peer_session: 0x1_0000_0000,
+            fresh: 0x1_0000_0000,
             received: 200,
             ..small()
         }
@@ -431,7 +432,7 @@ mod tests {
             version_max: u16::MAX,
             frame_bytes_max: u32::MAX,
             session: u64::MAX,
-            peer_session: u64::MAX,
+            fresh: u64::MAX,
             received: u64::MAX,
             ..full()
         };

@@ -13,6 +13,7 @@ mod hello;
 mod id;
 mod name;
 mod schema;
+mod token;
 
 pub mod control;
 pub mod frame;

@@ -5,11 +5,14 @@
 //! variant. Any other type has `msg_type` 0 and is its own payload. So a Rust actor and an actor compiled by Hew, whose
 //! message types are the zero-based indexes of its `receive fn`s, understand each other. An empty payload stands for nil.
 
+mod access;
 mod decode;
 mod encode;
+mod reader;
 
 pub use decode::{decode_payload, decode_value};
 pub use encode::{EncodeError, encode_payload, encode_value};
+pub use reader::LEVELS_MAX;
 
 #[cfg(test)]
 mod tests {

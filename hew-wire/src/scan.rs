@@ -5,7 +5,7 @@
 //! than the bytes that carry it.
 
 use crate::DecodeError;
-use rmp::Marker;
+use crate::token::{NoToken, Token};
 
 /// Deepest nesting of arrays and maps that is accepted from the network.
 pub const DEPTH_MAX: usize = 64;
@@ -32,20 +32,23 @@ pub fn value_end(what: &'static str, bytes: &[u8]) -> Result<usize, DecodeError>
     // open[..depth] counts the values still missing in each array or map that is open.
     let mut open = [0u64; DEPTH_MAX];
     let mut depth = 0;
-    let mut at = 0;
+    let mut rest = bytes;
     loop {
-        let element = element(what, &bytes[at..])?;
+        let (token, after) = Token::split(rest).map_err(|no_token| match no_token {
+            NoToken::Truncated => DecodeError::Truncated { what },
+            NoToken::Reserved => DecodeError::Invalid { what, reason: "marker c1".into() },
+        })?;
+        rest = after;
+        let children = token.children();
         // A value takes at least one byte, so a count larger than the rest is a lie.
-        let left = (bytes.len() - at) as u64;
-        if element.bytes > left || element.children > left - element.bytes {
+        if children > rest.len() as u64 {
             return Err(DecodeError::Truncated { what });
         }
-        at += element.bytes as usize;
-        if element.children > 0 {
+        if children > 0 {
             if depth == DEPTH_MAX {
                 return Err(DecodeError::TooDeep { what, limit: DEPTH_MAX });
             }
-            open[depth] = element.children;
+            open[depth] = children;
             depth += 1;
             continue;
         }
@@ -57,50 +60,9 @@ pub fn value_end(what: &'static str, bytes: &[u8]) -> Result<usize, DecodeError>
             depth -= 1;
         }
         if depth == 0 {
-            return Ok(at);
+            return Ok(bytes.len() - rest.len());
         }
     }
-}
-
-/// One marker with its length fields and inline bytes, and how many values follow inside it.
-struct Element {
-    bytes: u64,
-    children: u64,
-}
-
-fn element(what: &'static str, bytes: &[u8]) -> Result<Element, DecodeError> {
-    let &[marker, ..] = bytes else { return Err(DecodeError::Truncated { what }) };
-    let length = |width: usize| -> Result<u64, DecodeError> {
-        let field = bytes.get(1..1 + width).ok_or(DecodeError::Truncated { what })?;
-        Ok(field.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
-    };
-    let leaf = |bytes: u64| Element { bytes, children: 0 };
-    Ok(match Marker::from_u8(marker) {
-        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => leaf(1),
-        Marker::U8 | Marker::I8 => leaf(2),
-        Marker::U16 | Marker::I16 => leaf(3),
-        Marker::U32 | Marker::I32 | Marker::F32 => leaf(5),
-        Marker::U64 | Marker::I64 | Marker::F64 => leaf(9),
-        Marker::FixStr(n) => leaf(1 + u64::from(n)),
-        Marker::Str8 | Marker::Bin8 => leaf(2 + length(1)?),
-        Marker::Str16 | Marker::Bin16 => leaf(3 + length(2)?),
-        Marker::Str32 | Marker::Bin32 => leaf(5 + length(4)?),
-        Marker::FixExt1 => leaf(3),
-        Marker::FixExt2 => leaf(4),
-        Marker::FixExt4 => leaf(6),
-        Marker::FixExt8 => leaf(10),
-        Marker::FixExt16 => leaf(18),
-        Marker::Ext8 => leaf(3 + length(1)?),
-        Marker::Ext16 => leaf(4 + length(2)?),
-        Marker::Ext32 => leaf(6 + length(4)?),
-        Marker::FixArray(n) => Element { bytes: 1, children: u64::from(n) },
-        Marker::Array16 => Element { bytes: 3, children: length(2)? },
-        Marker::Array32 => Element { bytes: 5, children: length(4)? },
-        Marker::FixMap(n) => Element { bytes: 1, children: 2 * u64::from(n) },
-        Marker::Map16 => Element { bytes: 3, children: 2 * length(2)? },
-        Marker::Map32 => Element { bytes: 5, children: 2 * length(4)? },
-        Marker::Reserved => return Err(DecodeError::Invalid { what, reason: "marker c1".into() }),
-    })
 }
 
 #[cfg(test)]

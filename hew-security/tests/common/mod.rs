@@ -42,7 +42,7 @@ pub(crate) fn extension(id: u16) -> Extension {
         frame_bytes_max: 65_519,
         listen: Some(format!("tcp://10.0.0.{id}:9000")),
         session: id.into(),
-        peer_session: 0,
+        fresh: 0,
         received: 7,
     }
 }

@@ -1,80 +1,70 @@
 //! From `(msg_type, payload)` to a value.
 
+use super::reader::{ReadError, Reader, read, read_with};
 use crate::DecodeError;
-use crate::scan::scan;
+use crate::token::Token;
 use serde::de::value::U32Deserializer;
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
 
 const NIL: &[u8] = b"\xc0";
 
 /// Reads a message of type `M`.
 ///
-/// The payload is scanned first ([`crate::scan`]): complete, one value, at most [`crate::scan::DEPTH_MAX`] deep.
+/// The payload is scanned first ([`crate::scan`]): complete, one value, at most [`crate::scan::DEPTH_MAX`] deep. Then
+/// `M` may ask for at most [`LEVELS_MAX`](super::LEVELS_MAX) values inside one another.
 ///
 /// # Errors
 /// [`DecodeError`]; [`DecodeError::Invalid`] names the message type when `M` has no such variant.
 pub fn decode_payload<M: DeserializeOwned>(msg_type: i32, payload: &[u8]) -> Result<M, DecodeError> {
     let payload = if payload.is_empty() { NIL } else { payload };
-    scan("payload", payload)?;
-    M::deserialize(Variant { msg_type, payload }).map_err(|error| DecodeError::Invalid {
-        what: "payload",
-        reason: format!("message type {msg_type}: {error}"),
+    read_with("payload", payload, |content| {
+        M::deserialize(Variant { msg_type, content }).map_err(|error| match error {
+            ReadError::Invalid(reason) => ReadError::custom(format_args!("message type {msg_type}: {reason}")),
+            ReadError::TooDeep | ReadError::Truncated => error,
+        })
     })
 }
 
-/// Reads a value in MessagePack: the form of replies. An empty payload stands for nil.
+/// Reads a value in MessagePack: the form of replies. An empty payload stands for nil. Bounded as [`decode_payload`].
 ///
 /// # Errors
 /// [`DecodeError`].
 pub fn decode_value<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
-    let payload = if payload.is_empty() { NIL } else { payload };
-    scan("value", payload)?;
-    let mut content = content(payload);
-    T::deserialize(&mut content)
-        .map_err(|error| DecodeError::Invalid { what: "value", reason: error.to_string() })
-}
-
-type Content<'b> = rmp_serde::Deserializer<rmp_serde::decode::ReadRefReader<'b, [u8]>>;
-type Error = rmp_serde::decode::Error;
-
-fn content(payload: &[u8]) -> Content<'_> {
-    let mut content = rmp_serde::Deserializer::from_read_ref(payload);
-    content.set_max_depth(2 * crate::scan::DEPTH_MAX);
-    content
+    read("value", if payload.is_empty() { NIL } else { payload })
 }
 
 /// Puts the outermost variant together; everything inside it is plain MessagePack.
-struct Variant<'b> {
+struct Variant<'r, 'b> {
     msg_type: i32,
-    payload: &'b [u8],
+    content: &'r mut Reader<'b>,
 }
 
-impl<'b> Variant<'b> {
-    fn message_0(&self) -> Result<Content<'b>, Error> {
+impl<'r, 'b> Variant<'r, 'b> {
+    fn message_0(self) -> Result<&'r mut Reader<'b>, ReadError> {
         if self.msg_type != 0 {
-            return Err(de::Error::custom("this actor has one message, type 0"));
+            return Err(ReadError::custom("this actor has one message, type 0"));
         }
-        Ok(content(self.payload))
+        Ok(self.content)
     }
 }
 
 macro_rules! message_0 {
     ($($method:ident($($argument:ident: $type:ty),*),)*) => {$(
-        fn $method<V: Visitor<'b>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Error> {
-            (&mut self.message_0()?).$method($($argument,)* visitor)
+        fn $method<V: Visitor<'b>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, ReadError> {
+            self.message_0()?.$method($($argument,)* visitor)
         }
     )*};
 }
 
-impl<'b> Deserializer<'b> for Variant<'b> {
-    type Error = Error;
+impl<'b> Deserializer<'b> for Variant<'_, 'b> {
+    type Error = ReadError;
 
     fn deserialize_enum<V: Visitor<'b>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_enum(self)
     }
 
@@ -116,41 +106,41 @@ impl<'b> Deserializer<'b> for Variant<'b> {
     }
 }
 
-impl<'b> de::EnumAccess<'b> for Variant<'b> {
-    type Error = Error;
+impl<'b> de::EnumAccess<'b> for Variant<'_, 'b> {
+    type Error = ReadError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'b>>(self, seed: V) -> Result<(V::Value, Self), Error> {
-        let index = u32::try_from(self.msg_type)
-            .map_err(|_| <Error as de::Error>::custom("there is no such message"))?;
-        let index: U32Deserializer<Error> = index.into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'b>>(self, seed: V) -> Result<(V::Value, Self), ReadError> {
+        let index =
+            u32::try_from(self.msg_type).map_err(|_| ReadError::custom("there is no such message"))?;
+        let index: U32Deserializer<ReadError> = index.into_deserializer();
         Ok((seed.deserialize(index)?, self))
     }
 }
 
-impl<'b> de::VariantAccess<'b> for Variant<'b> {
-    type Error = Error;
+impl<'b> de::VariantAccess<'b> for Variant<'_, 'b> {
+    type Error = ReadError;
 
-    fn unit_variant(self) -> Result<(), Error> {
-        if self.payload == NIL {
-            return Ok(());
+    fn unit_variant(self) -> Result<(), ReadError> {
+        match self.content.token()? {
+            Token::Nil => Ok(()),
+            _ => Err(ReadError::custom("a message without content has a payload")),
         }
-        Err(de::Error::custom("a message without content has a payload"))
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'b>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(&mut content(self.payload))
+    fn newtype_variant_seed<T: DeserializeSeed<'b>>(self, seed: T) -> Result<T::Value, ReadError> {
+        seed.deserialize(self.content)
     }
 
-    fn tuple_variant<V: Visitor<'b>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
-        (&mut content(self.payload)).deserialize_tuple(len, visitor)
+    fn tuple_variant<V: Visitor<'b>>(self, len: usize, visitor: V) -> Result<V::Value, ReadError> {
+        self.content.deserialize_tuple(len, visitor)
     }
 
     fn struct_variant<V: Visitor<'b>>(
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        (&mut content(self.payload)).deserialize_struct("", fields, visitor)
+    ) -> Result<V::Value, ReadError> {
+        self.content.deserialize_struct("", fields, visitor)
     }
 }
