@@ -438,7 +438,8 @@ impl Exchange {
         let mut answer = || {
             let mut session = self.session(known).ok_or(HandshakeError::EncryptionRequired)?;
             session.read(Stage::Message1, message)?;
-            session.write(Stage::Message2, &extension.encode(), &mut bytes)?;
+            // What fails in computing the answer is the fault of the key in message 1.
+            session.write(Stage::Message1, &extension.encode(), &mut bytes)?;
             Ok(session)
         };
         match answer() {

@@ -223,9 +223,6 @@ impl Link {
                 moved |= to.take(chunk().max(1));
                 // Whoever failed closes; the other side sees the end after the last bytes.
                 if from.error.is_some() && from.handshake.poll_timeout().is_none() && to.incoming.is_empty() {
-                    let answers = to.drain();
-                    to.sent.truncate(to.sent.len());
-                    let _ = answers;
                     if to.error.is_none() && to.established.is_none() {
                         to.error = Some(to.handshake.handle_end());
                         moved = true;
