@@ -4,7 +4,9 @@ use super::reader::{ReadError, Reader, read, read_with};
 use crate::DecodeError;
 use crate::token::Token;
 use serde::de::value::U32Deserializer;
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor,
+};
 
 const NIL: &[u8] = b"\xc0";
 
@@ -19,7 +21,9 @@ pub fn decode_payload<M: DeserializeOwned>(msg_type: i32, payload: &[u8]) -> Res
     let payload = if payload.is_empty() { NIL } else { payload };
     read_with("payload", payload, |content| {
         M::deserialize(Variant { msg_type, content }).map_err(|error| match error {
-            ReadError::Invalid(reason) => ReadError::custom(format_args!("message type {msg_type}: {reason}")),
+            ReadError::Invalid(reason) => {
+                ReadError::custom(format_args!("message type {msg_type}: {reason}"))
+            }
             ReadError::TooDeep | ReadError::Truncated => error,
         })
     })
