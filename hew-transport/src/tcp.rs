@@ -321,7 +321,7 @@ fn set_user_timeout(_: &Socket, _: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::block_on;
+    use crate::testkit::block_on;
     use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
     fn addr(text: &str) -> Addr {

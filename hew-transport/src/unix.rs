@@ -283,7 +283,8 @@ fn remove_stale(addr: &Addr, path: &Path) -> Result<(), TransportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::{block_on, zip};
+    use crate::testkit::block_on;
+    use futures_lite::future::zip;
     use std::os::unix::net::{UnixDatagram, UnixListener as StdListener};
     use tempfile::TempDir;
 

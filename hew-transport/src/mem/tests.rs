@@ -1,7 +1,8 @@
 //! Unit tests of the in-memory network: names, faults, and that it needs no runtime.
 
 use super::*;
-use futures_lite::future::{block_on, poll_once, zip};
+use crate::testkit::block_on;
+use futures_lite::future::{poll_once, zip};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use std::io::ErrorKind;
 

@@ -223,5 +223,11 @@ fn must_name(error: &TransportError, addr: &Addr) {
     assert!(error.to_string().contains(&addr.to_string()), "the error must name {addr}: {error}");
 }
 
+/// Runs a unit test that must not hang.
+#[cfg(test)]
+pub(crate) fn block_on<R>(test: impl Future<Output = R>) -> R {
+    async_io::block_on(within("the end of the test", test))
+}
+
 #[cfg(test)]
 mod tests;
