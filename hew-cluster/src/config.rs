@@ -50,7 +50,8 @@ pub struct SwimConfig {
     /// For how long after its death a member is dialled in that way. Seeds are dialled for ever.
     pub dead_dialled: Duration,
     /// While at least three members, and at least a third of all, are suspected by this node itself, it takes itself for
-    /// the one that is cut off, and for this long declares nobody dead on its own account.
+    /// the one that is cut off, and its suspicions last this much longer. Members whose death others declare, or
+    /// whose machine refuses connections, are not spared. 0 turns it off.
     pub isolation_hold: Duration,
     /// How long leaving waits for acknowledgements.
     pub leave_timeout: Duration,

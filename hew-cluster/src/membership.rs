@@ -162,13 +162,13 @@ pub enum MembershipEvent {
         /// Why.
         reason: DownReason,
     },
-    /// So many members went silent at once that this node, and not they, must be cut off. Nobody is declared down
-    /// for now, except by evidence of its own.
+    /// So many members went silent that this node, and not they, must be cut off. For a while it declares nobody
+    /// dead by its own observation; see [`isolation_hold`](crate::SwimConfig::isolation_hold).
     Isolated {
         /// How many members this node suspects by its own observation.
         suspects: usize,
     },
-    /// The others are heard again.
+    /// The others are heard again. Without this, the isolation ended by declaring the silent ones down.
     Rejoined,
     /// Others know this node's id with an incarnation above its own, or as having left: it cannot take part. It must
     /// start again with a higher incarnation, or somebody else is using its id.

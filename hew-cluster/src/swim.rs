@@ -15,6 +15,7 @@ use crate::config::{InvalidConfig, SwimConfig};
 use crate::member::Member;
 use crate::membership::{LinkEvent, LocalMember, Membership, MembershipError, MembershipEvent, Output};
 use crate::rotation::Rotation;
+use crate::rtt::Rtt;
 use crate::suspicion::Bounds;
 use crate::timers::Timers;
 use fastrand::Rng;
@@ -84,6 +85,8 @@ pub struct Swim {
     /// The members that are up, without this node.
     rotation: Rotation,
     probes: BTreeMap<NodeId, Probe>,
+    /// The round-trip times of all members together, for those not yet measured.
+    rtt: Rtt,
     relays: BTreeMap<u64, Relay>,
     seq_last: u64,
     news: Broadcasts,
@@ -95,7 +98,7 @@ pub struct Swim {
     health: u32,
     /// Members that this node itself found silent.
     accused: BTreeSet<NodeId>,
-    isolated: Option<Instant>,
+    is_isolated: bool,
     seeds: Vec<Seed>,
     is_joined: bool,
     /// Rounds of anti-entropy that follow a join closely.
@@ -147,6 +150,7 @@ impl Swim {
             table: BTreeMap::from([(local.node, me)]),
             rotation: Rotation::default(),
             probes: BTreeMap::new(),
+            rtt: Rtt::default(),
             relays: BTreeMap::new(),
             seq_last: 0,
             news: Broadcasts::default(),
@@ -156,7 +160,7 @@ impl Swim {
             event_last: 0,
             health: 0,
             accused: BTreeSet::new(),
-            isolated: None,
+            is_isolated: false,
             seeds,
             is_joined: false,
             syncs_early: 0,
@@ -311,7 +315,10 @@ impl Membership for Swim {
                 }
             }
             LinkEvent::Broken => self.link_broken(now, peer),
-            LinkEvent::Heard => self.hear(now, peer),
+            LinkEvent::Heard => {
+                self.hear(now, peer);
+                self.accuse(now, peer);
+            }
             LinkEvent::Unreachable { refused } => self.dial_failed(now, peer, refused),
         }
         Ok(())

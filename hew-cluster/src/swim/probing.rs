@@ -50,7 +50,12 @@ impl Swim {
         if self.probes.contains_key(&target) {
             return;
         }
-        let timeout = self.slowed(member.contact.rtt.timeout(self.config.ping_timeout_min, t / 2));
+        let timeout = match member.contact.rtt.mean() {
+            Some(_) => member.contact.rtt.timeout(self.config.ping_timeout_min, t / 2),
+            // Four times that of the others, because a link may have to be made first.
+            None => (4 * self.rtt.timeout(self.config.ping_timeout_min, t / 2)).min(t / 2),
+        };
+        let timeout = self.slowed(timeout);
         let seq = self.next_seq();
         let probe = Probe {
             seq,
@@ -123,7 +128,9 @@ impl Swim {
         if let Some(probe) = self.probes.get(&from).filter(|probe| probe.seq == seq)
             && let Some(member) = self.table.get_mut(&from)
         {
-            member.contact.rtt.sample(now.saturating_duration_since(probe.started));
+            let rtt = now.saturating_duration_since(probe.started);
+            member.contact.rtt.sample(rtt);
+            self.rtt.sample(rtt);
         }
     }
 

@@ -13,6 +13,17 @@ const INCARNATION_AHEAD_MAX: u64 = 86_400_000;
 /// Incarnations from here on are taken for milliseconds since 1970 (November 2004), below for a counter.
 const INCARNATION_CLOCK_MIN: u64 = 1 << 40;
 
+/// Why isolation is reviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// This node found one more member silent.
+    Accused,
+    /// A suspect has refuted.
+    Acquitted,
+    /// A member is down.
+    Ended,
+}
+
 /// Where a statement about a member comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -152,7 +163,7 @@ impl Swim {
             }
             (MemberState::Alive, MemberState::Alive) => self.tell(now, node, source),
             (MemberState::Suspect, MemberState::Alive) => {
-                self.acquit(now, node);
+                self.acquit(node);
                 self.tell(now, node, source);
             }
             (MemberState::Dead, MemberState::Alive) => {
@@ -215,11 +226,11 @@ impl Swim {
         suspicion.strengthen(evidence);
         member.state = MemberState::Suspect;
         self.timers.set(Timer::Suspicion(node), suspicion.deadline(bounds));
-        if suspectors.contains(&self.local) {
-            self.accused.insert(node);
-        }
         if was == MemberState::Alive {
             self.emit(MembershipEvent::Suspect { node, incarnation });
+        }
+        if suspectors.contains(&self.local) && self.accused.insert(node) {
+            self.review_isolation(Change::Accused);
         }
         if is_new || is_confirmed {
             self.tell(now, node, source);
@@ -255,7 +266,7 @@ impl Swim {
         }
         let reason = match evidence {
             Evidence::Probes | Evidence::Contradicted => {
-                if self.is_held_by_isolation(now) {
+                if self.is_isolated && now < deadline + self.config.isolation_hold {
                     self.timers.set(Timer::Suspicion(node), now + self.config.probe_interval / 2);
                     return;
                 }
@@ -288,7 +299,7 @@ impl Swim {
     }
 
     /// A suspicion is over because the suspect refuted it.
-    fn acquit(&mut self, now: Instant, node: NodeId) {
+    fn acquit(&mut self, node: NodeId) {
         let Some(member) = self.table.get_mut(&node) else { return };
         member.state = MemberState::Alive;
         member.suspicion = None;
@@ -296,7 +307,7 @@ impl Swim {
         self.timers.cancel(Timer::Suspicion(node));
         self.accused.remove(&node);
         self.emit(MembershipEvent::Alive { node, incarnation });
-        self.review_isolation(now);
+        self.review_isolation(Change::Acquitted);
     }
 
     /// Ends a member that is up, or one that is dead and now has left.
@@ -313,7 +324,7 @@ impl Swim {
             self.rotation.remove(node);
             self.accused.remove(&node);
             self.emit(MembershipEvent::Down { node, incarnation, reason });
-            self.review_isolation(now);
+            self.review_isolation(Change::Ended);
         }
     }
 
@@ -359,29 +370,23 @@ impl Swim {
         self.accused.len() >= 3 && self.accused.len() * 3 >= self.rotation.peers().len()
     }
 
-    fn is_held_by_isolation(&mut self, now: Instant) -> bool {
-        if !self.seems_isolated() {
-            return false;
-        }
-        let since = match self.isolated {
-            Some(since) => since,
-            None => {
-                self.isolated = Some(now);
+    /// Called when the number of accused, or of members, has changed for the reason `change`.
+    fn review_isolation(&mut self, change: Change) {
+        match (self.is_isolated, self.seems_isolated()) {
+            (false, true) if change == Change::Accused => {
+                self.is_isolated = true;
                 self.worsen_health(super::HEALTH_MAX);
                 self.emit(MembershipEvent::Isolated { suspects: self.accused.len() });
-                now
             }
-        };
-        now.saturating_duration_since(since) < self.config.isolation_hold
-    }
-
-    fn review_isolation(&mut self, now: Instant) {
-        let Some(since) = self.isolated.filter(|_| !self.seems_isolated()) else { return };
-        self.isolated = None;
-        // Else the slow probing that made sense while cut off would go on for many T.
-        self.health = self.health.min(2);
-        if now.saturating_duration_since(since) < self.config.isolation_hold {
-            self.emit(MembershipEvent::Rejoined);
+            (true, false) => {
+                self.is_isolated = false;
+                // Else the slow probing that made sense while cut off would go on for many T.
+                self.health = self.health.min(2);
+                if change == Change::Acquitted {
+                    self.emit(MembershipEvent::Rejoined);
+                }
+            }
+            (false, _) | (true, true) => {}
         }
     }
 }
