@@ -214,6 +214,7 @@ impl Log {
             after,
             upto: self.seq.max(after),
             head: self.seq.max(after),
+            answer: None,
             end: false,
             forward: false,
             puts: Vec::new(),

@@ -37,6 +37,8 @@ pub(crate) enum Repair {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Active {
     pub(crate) peer: NodeId,
+    /// The number of the question that waits for an answer.
+    pub(crate) number: u64,
     pub(crate) deadline: Instant,
     /// Position and cursor of the copy when the last pull was sent: an answer must move one of them.
     pub(crate) progress: (u64, u64),
@@ -163,7 +165,7 @@ mod tests {
 
     #[allow(clippy::disallowed_methods)]
     fn pull(peer: u16) -> Active {
-        Active { peer: node(peer), deadline: Instant::now(), progress: (0, 0), repair: Repair::No }
+        Active { peer: node(peer), number: 1, deadline: Instant::now(), progress: (0, 0), repair: Repair::No }
     }
 
     #[test]

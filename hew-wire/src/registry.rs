@@ -1,7 +1,7 @@
 //! Messages of the name registry, carried on the control lane.
 //!
 //! Each is a MessagePack map of one key, the kind, whose value is a map with one-letter keys, for example
-//! `{"pull": {"o": 2, "i": 5, "a": 17}}`. Keys that are not known are skipped; a field that is left out has the
+//! `{"pull": {"r": 1, "o": 2, "i": 5, "a": 17}}`. Keys that are not known are skipped; a field that is left out has the
 //! default its documentation names. What the messages mean is `hew-registry`'s business.
 //!
 //! Every node numbers the changes of its own names: 1, 2, 3 and so on within one incarnation. That numbered list is
@@ -22,7 +22,7 @@ pub const PAGE_DELETES_MAX: usize = 1024;
 /// Most [`OwnerDigest`]s in one [`RegistryMessage::Digest`].
 pub const DIGEST_OWNERS_MAX: usize = 512;
 /// Bytes of a [`Page`] without its puts and deletes, at most.
-pub const PAGE_BYTES_BASE: usize = 96;
+pub const PAGE_BYTES_BASE: usize = 104;
 
 /// One message of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,8 @@ pub enum RegistryMessage {
         #[serde(rename = "r", default, skip_serializing_if = "is_false")]
         reply: bool,
     },
-    /// "Send me what I miss of this log." Answered with pages, the last of which has [`Page::end`] set.
+    /// "Send me what I miss of this log." Answered with pages that name the pull in [`Page::answer`]; the last of them
+    /// has [`Page::end`] set. Who does not hold the log does not answer.
     #[serde(rename = "pull")]
     Pull(Pull),
     /// A piece of a log.
@@ -72,6 +73,9 @@ pub struct OwnerDigest {
 /// A request for a piece of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
+    /// The sender's number for this question.
+    #[serde(rename = "r")]
+    pub number: u64,
     /// Whose log.
     #[serde(rename = "o")]
     pub owner: NodeId,
@@ -113,6 +117,9 @@ pub struct Page {
     /// Number of the last change that the sender holds; at least `upto`.
     #[serde(rename = "h")]
     pub head: u64,
+    /// The number of the pull that this answers; default none, for a page that was pushed.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<u64>,
     /// Whether this is the last page of the answer to a pull; default false.
     #[serde(rename = "e", default, skip_serializing_if = "is_false")]
     pub end: bool,
@@ -289,6 +296,7 @@ mod tests {
             after: 0,
             upto: 2,
             head: 2,
+            answer: None,
             end: false,
             forward: false,
             puts: vec![put(1, "a")],
@@ -313,6 +321,7 @@ mod tests {
             after: u64::MAX,
             upto: u64::MAX,
             head: u64::MAX,
+            answer: Some(u64::MAX),
             end: true,
             forward: true,
             puts: vec![widest_put; 40],
@@ -352,11 +361,17 @@ mod tests {
             RegistryMessage::Digest { owners: vec![], reply: true },
             b"\x81\xa6digest\x82\xa1o\x90\xa1r\xc3",
         );
-        let pull = Pull { owner: NodeId::from_raw(2), incarnation: Incarnation(5), after: 17, scan: None };
-        check_golden(RegistryMessage::Pull(pull), b"\x81\xa4pull\x83\xa1o\x02\xa1i\x05\xa1a\x11");
+        let pull = Pull {
+            number: 6,
+            owner: NodeId::from_raw(2),
+            incarnation: Incarnation(5),
+            after: 17,
+            scan: None,
+        };
+        check_golden(RegistryMessage::Pull(pull), b"\x81\xa4pull\x84\xa1r\x06\xa1o\x02\xa1i\x05\xa1a\x11");
         check_golden(
             RegistryMessage::Pull(Pull { scan: Some(20), ..pull }),
-            b"\x81\xa4pull\x84\xa1o\x02\xa1i\x05\xa1a\x11\xa1k\x14",
+            b"\x81\xa4pull\x85\xa1r\x06\xa1o\x02\xa1i\x05\xa1a\x11\xa1k\x14",
         );
         check_golden(
             RegistryMessage::Page(page()),
@@ -373,6 +388,7 @@ mod tests {
         check_golden(
             RegistryMessage::Page(Page {
                 scan: Some(8),
+                answer: Some(6),
                 end: true,
                 forward: true,
                 upto: 4,
@@ -381,7 +397,7 @@ mod tests {
                 deletes: vec![ended, conflict],
                 ..page()
             }),
-            b"\x81\xa4page\x8a\xa1o\x02\xa1i\x05\xa1k\x08\xa1a\x00\xa1u\x04\xa1h\x08\xa1e\xc3\xa1f\xc3\
+            b"\x81\xa4page\x8b\xa1o\x02\xa1i\x05\xa1k\x08\xa1a\x00\xa1u\x04\xa1h\x08\xa1r\x06\xa1e\xc3\xa1f\xc3\
               \xa1p\x91\x85\xa1q\x01\xa1n\xa1a\xa1p\xcf\x00\x02\x00\x00\x00\x00\x00\x4d\xa1t\xcd\x03\xe8\xa1w\x07\
               \xa1d\x92\x83\xa1q\x03\xa1n\xa1c\xa1r\xa5ended\
               \x83\xa1q\x04\xa1n\xa1d\xa1r\x81\xa8conflict\x81\xa1w\x09",

@@ -42,6 +42,8 @@ pub struct Gossip {
     /// The peers with a session, sorted.
     sessions: Vec<NodeId>,
     pulls: Pulls,
+    /// The number of the last pull.
+    pull_number: u64,
     outbox: Outbox,
     /// Names of this node, of all copies, and of what is to be swept.
     names: usize,
@@ -76,8 +78,8 @@ pub struct Stats {
     pub pulls_unserved: u64,
     /// Pulls of others that were dropped because too many were waiting.
     pub pulls_overflowed: u64,
-    /// Copies that did not agree with their owner's digest and were read anew.
-    pub repairs: u64,
+    /// Copies that were read anew because they did not seem to agree with their owner.
+    pub rereads: u64,
     /// Names that own actors lost to another node.
     pub conflicts_lost: u64,
 }
@@ -97,6 +99,7 @@ impl Gossip {
             peers: BTreeMap::new(),
             sessions: Vec::new(),
             pulls: Pulls::default(),
+            pull_number: 0,
             outbox: Outbox::default(),
             names: 0,
             dead: VecDeque::new(),

@@ -27,6 +27,8 @@ pub(crate) enum Item {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) to: NodeId,
+    /// The number of the pull.
+    pub(crate) number: u64,
     pub(crate) owner: NodeId,
     pub(crate) incarnation: Incarnation,
     pub(crate) after: u64,

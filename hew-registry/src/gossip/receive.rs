@@ -116,9 +116,11 @@ impl Gossip {
             return Err(RegistryError::TableFull { limit: self.config.names_max });
         }
 
-        let asked = self.pulls.active(owner).copied().filter(|pull| pull.peer == from);
+        let is_answer = |pull: &Active| pull.peer == from && page.answer == Some(pull.number);
+        let asked = self.pulls.active(owner).copied().filter(is_answer);
         let end = asked.filter(|_| page.end);
-        let news = (page.forward && asked.is_none()).then(|| page.clone());
+        let news = (page.forward && page.answer.is_none()).then(|| page.clone());
+        let is_push = page.answer.is_none();
         let verdict = match page.scan {
             Some(since) => match asked {
                 Some(pull) => self.scan_page(pull, since, page),
@@ -140,12 +142,14 @@ impl Gossip {
             Verdict::Stale => {
                 self.stats.pages_stale += 1;
                 let is_behind = self.copy_seq(owner).is_some_and(|seq| head < seq);
-                if from == owner && asked.is_none() && is_behind {
+                if from == owner && is_push && is_behind {
                     self.offer(owner, Offer { repair: Repair::Position, ..hint });
                 }
             }
         }
-        if let Some(pull) = self.pulls.active_mut(owner).filter(|pull| pull.peer == from) {
+        if asked.is_some()
+            && let Some(pull) = self.pulls.active_mut(owner)
+        {
             pull.deadline = now + self.config.pull_timeout;
         }
         if let Some(pull) = end {
@@ -193,7 +197,7 @@ impl Gossip {
         copy.log.advance(head);
         copy.log.end_scan(since);
         if authority == Authority::Overrules {
-            self.stats.repairs += u64::from(pull.repair != Repair::No);
+            self.stats.rereads += u64::from(pull.repair != Repair::No);
             let before = copy.log.names();
             let effects = copy.log.truncate(&self.table, head);
             self.names -= before - copy.log.names();
@@ -232,9 +236,10 @@ impl Gossip {
             return;
         }
         let deadline = now + self.config.pull_timeout;
-        self.pulls.start(owner, Active { deadline, progress, ..pull });
+        let number = self.next_number();
+        self.pulls.start(owner, Active { number, deadline, progress, ..pull });
         let (after, scan) = scan.map_or((seq, None), |scan| (scan.cursor, Some(scan.since)));
-        self.send_pull(pull.peer, Pull { owner, incarnation, after, scan });
+        self.send_pull(pull.peer, Pull { number, owner, incarnation, after, scan });
     }
 
     fn copy_seq(&self, owner: NodeId) -> Option<u64> {

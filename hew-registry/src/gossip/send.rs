@@ -139,9 +139,15 @@ impl Gossip {
             };
             let deadline = now + self.config.pull_timeout;
             let (peer, repair) = (offer.peer, offer.repair);
-            self.pulls.start(owner, Active { peer, deadline, progress: (seq, 0), repair });
-            self.send_pull(peer, Pull { owner, incarnation: offer.incarnation, after, scan: None });
+            let number = self.next_number();
+            self.pulls.start(owner, Active { peer, number, deadline, progress: (seq, 0), repair });
+            self.send_pull(peer, Pull { number, owner, incarnation: offer.incarnation, after, scan: None });
         }
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.pull_number += 1;
+        self.pull_number
     }
 
     pub(super) fn send_pull(&mut self, peer: NodeId, pull: Pull) {
@@ -167,8 +173,8 @@ impl Gossip {
             return;
         };
         let (after, scan) = log.answer_from(pull);
-        let (owner, incarnation) = (pull.owner, pull.incarnation);
-        let answer = Answer { to, owner, incarnation, after, scan, pages_left: ANSWER_PAGES_MAX };
+        let Pull { number, owner, incarnation, .. } = *pull;
+        let answer = Answer { to, number, owner, incarnation, after, scan, pages_left: ANSWER_PAGES_MAX };
         if !self.outbox.answer(answer) {
             self.stats.pulls_overflowed += 1;
         }
@@ -176,12 +182,13 @@ impl Gossip {
 
     /// The next page of an answer; `None` if the log is not held any more.
     fn answer_page(&mut self, answer: Answer) -> Option<Output> {
-        let Answer { to, owner, incarnation, after, scan, pages_left } = answer;
+        let Answer { to, number, owner, incarnation, after, scan, pages_left } = answer;
         let log = self.log(owner, incarnation)?;
         if !log.can_continue(after, scan) {
             return None;
         }
         let mut page = log.page(after, scan);
+        page.answer = Some(number);
         page.end = pages_left == 1 || page.upto == page.head;
         if !page.end {
             let rest = Answer { after: page.upto, pages_left: pages_left - 1, ..answer };
