@@ -173,3 +173,31 @@ impl<'b> de::SeqAccess<'b> for ExtensionParts<'b> {
         seed.deserialize(BorrowedBytesDeserializer::new(data)).map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reader::read_with;
+    use super::*;
+    use serde::Deserialize;
+    use serde::de::{MapAccess, SeqAccess};
+
+    #[test]
+    fn size_hints_are_no_larger_than_the_bytes() {
+        // The scan refuses such counts long before; this holds for whoever reads without it, too.
+        read_with("case", b"\x92\x01\x01", |reader| {
+            let mut left = u32::MAX;
+            assert_eq!(Elements { reader, left: &mut left }.size_hint(), Some(3));
+            assert_eq!(Entries { reader, left: &mut left }.size_hint(), Some(3));
+            reader.deserialize_ignored_any(de::IgnoredAny)
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_not_read_is_an_error() {
+        let error = read_with("case", b"\x92\x01\x01", |reader| reader.token().map(|_| ())).unwrap_err();
+        assert_eq!(error.to_string(), "case: 2 bytes follow the value");
+        let error = read_with("case", b"\x92\x01\x01", |reader| <(u8,)>::deserialize(reader)).unwrap_err();
+        assert_eq!(error.to_string(), "case: 1 more elements than expected");
+    }
+}
