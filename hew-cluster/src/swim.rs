@@ -2,10 +2,11 @@
 //!
 //! One file per part: [`table`](self::table) merges what is said about members, [`probing`](self::probing) watches
 //! them, [`spread`](self::spread) passes news on, [`join`](self::join) brings tables together (join, digests, healing),
-//! [`leaving`](self::leaving) says goodbye.
+//! [`leaving`](self::leaving) says goodbye, [`messages`](self::messages) takes each message to the part it belongs to.
 
 mod join;
 mod leaving;
+mod messages;
 mod probing;
 mod spread;
 mod table;
@@ -275,31 +276,7 @@ impl Membership for Swim {
         from: NodeId,
         message: MembershipMessage,
     ) -> Result<(), MembershipError> {
-        self.check_peer(from)?;
-        let Some(member) = self.table.get(&from) else {
-            return Err(MembershipError::UnknownSender { node: from });
-        };
-        let (known, linked) = (member.incarnation, member.contact.linked);
-        if let Some(given) = linked.filter(|&given| given < known) {
-            self.correct(now, from, from);
-            return Err(MembershipError::Stale { node: from, known, given });
-        }
-        match self.phase {
-            Phase::Member => {}
-            Phase::Leaving { .. } => return self.handle_while_leaving(from, message),
-            Phase::Left => return Ok(()),
-        }
-        if let MembershipMessage::Ack { seq, .. } = message {
-            self.sample_rtt(now, from, seq);
-        }
-        self.hear(now, from);
-        if member_has_left(&self.table, from) && !matches!(message, MembershipMessage::Leave { .. }) {
-            return Ok(());
-        }
-        let result = self.take_message(now, from, message);
-        // Whoever is accused and speaks should hear of it, also if nothing was asked.
-        self.accuse(now, from);
-        result
+        self.receive(now, from, message)
     }
 
     fn handle_link(&mut self, now: Instant, peer: NodeId, event: LinkEvent) -> Result<(), MembershipError> {
@@ -353,63 +330,5 @@ impl Membership for Swim {
 
     fn members(&self) -> impl Iterator<Item = &Member> {
         self.table.values()
-    }
-}
-
-fn member_has_left(table: &BTreeMap<NodeId, Member>, node: NodeId) -> bool {
-    table.get(&node).is_some_and(|member| member.state == MemberState::Left)
-}
-
-impl Swim {
-    fn take_message(
-        &mut self,
-        now: Instant,
-        from: NodeId,
-        message: MembershipMessage,
-    ) -> Result<(), MembershipError> {
-        match message {
-            MembershipMessage::Ping { seq, updates } => {
-                let result = self.apply_all(now, from, &updates, table::Source::Gossip);
-                let updates = self.news_for(from);
-                self.send(from, MembershipMessage::Ack { seq, updates });
-                result
-            }
-            MembershipMessage::Ack { seq, updates } => {
-                self.take_ack(from, seq);
-                self.apply_all(now, from, &updates, table::Source::Gossip)
-            }
-            MembershipMessage::PingRequest { seq, target, wait_ms, updates } => {
-                let result = self.apply_all(now, from, &updates, table::Source::Gossip);
-                self.relay_ping(now, from, seq, target, Duration::from_millis(wait_ms.into()));
-                result
-            }
-            MembershipMessage::Nack { seq, updates } => {
-                self.take_nack(now, from, seq);
-                self.apply_all(now, from, &updates, table::Source::Gossip)
-            }
-            MembershipMessage::Gossip { updates } => {
-                self.apply_all(now, from, &updates, table::Source::Gossip)
-            }
-            MembershipMessage::Join { member } => self.take_join(now, from, member),
-            MembershipMessage::JoinReply { members, last } => self.take_join_reply(now, from, &members, last),
-            MembershipMessage::Leave { seq, member } => self.take_leave(now, from, seq, member),
-            MembershipMessage::Stale { node, incarnation } => {
-                if node == self.local {
-                    self.report_conflict(incarnation);
-                }
-                Ok(())
-            }
-            MembershipMessage::Digest { buckets } => {
-                self.take_digest(now, from, &buckets);
-                Ok(())
-            }
-            MembershipMessage::DigestDiff { buckets } => {
-                self.take_digest_diff(from, &buckets);
-                Ok(())
-            }
-            MembershipMessage::Members { members } => {
-                self.apply_all(now, from, &members, table::Source::Sync)
-            }
-        }
     }
 }

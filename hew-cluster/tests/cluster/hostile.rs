@@ -1,6 +1,7 @@
 //! A member that lies, on an authenticated link: nothing panics, nothing grows without bound, nobody else dies.
 
-use crate::sim::{Net, Sim, n, secs};
+use crate::random::check_order_of_events;
+use crate::sim::{Entry, Net, Sim, n, secs};
 use hew_cluster::{
     LinkEvent, LocalMember, MemberState, Membership, MembershipError, MembershipEvent, Output, Swim,
     SwimConfig,
@@ -226,4 +227,95 @@ fn claims_about_this_node_that_it_cannot_refute_are_reported_once() {
         .collect();
     assert_eq!(conflicts, [5, 7]);
     assert_eq!(swim.member(n(1)).unwrap().state(), MemberState::Alive);
+}
+
+/// Any member message, about a few nodes.
+fn any_message(rng: &mut fastrand::Rng) -> MembershipMessage {
+    let any_claim = |rng: &mut fastrand::Rng| {
+        let states = [MemberState::Alive, MemberState::Suspect, MemberState::Dead, MemberState::Left];
+        let incarnation = [4, 5, 5, 5, 6, u64::MAX][rng.usize(..6)];
+        let refutation = [0, 0, 1, u32::MAX][rng.usize(..4)];
+        let suspectors = (0..rng.usize(..5)).map(|_| n(rng.u16(..9))).collect();
+        MemberUpdate { suspectors, ..claim(rng.u16(..9), incarnation, refutation, states[rng.usize(..4)]) }
+    };
+    let updates: Vec<_> = (0..rng.usize(..6)).map(|_| any_claim(rng)).collect();
+    let seq = rng.u64(..40);
+    match rng.u8(..12) {
+        0 => MembershipMessage::Ping { seq, updates },
+        1 => MembershipMessage::Ack { seq, updates },
+        2 => {
+            let wait_ms = [0, 100, u32::MAX][rng.usize(..3)];
+            MembershipMessage::PingRequest { seq, target: n(rng.u16(..9)), wait_ms, updates }
+        }
+        3 => MembershipMessage::Nack { seq, updates },
+        4 | 5 => MembershipMessage::Gossip { updates },
+        6 => MembershipMessage::Join { member: any_claim(rng) },
+        7 => MembershipMessage::JoinReply { members: updates, last: rng.bool() },
+        8 => MembershipMessage::Leave { seq, member: any_claim(rng) },
+        9 => MembershipMessage::Stale { node: n(rng.u16(..9)), incarnation: Incarnation(rng.u64(..9)) },
+        10 => MembershipMessage::Digest { buckets: (0..rng.u8(..9)).map(|b| (b, rng.u64(..))).collect() },
+        _ if rng.bool() => MembershipMessage::DigestDiff { buckets: (0..rng.u8(..)).collect() },
+        _ => MembershipMessage::Members { members: updates },
+    }
+}
+
+#[test]
+fn any_inputs_in_any_order_do_no_harm() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let begin = start();
+        let mut now = begin;
+        let mut swim = linked(now, 5, SwimConfig { seeds: vec!["s".into()], ..SwimConfig::fast() });
+        let mut log = Vec::new();
+        let mut last_seq = 1;
+        for _ in 0..500 {
+            let peer = n(rng.u16(..9));
+            let _ = match rng.u8(..20) {
+                0..=11 => swim.handle_message(now, peer, any_message(&mut rng)),
+                12..=14 => {
+                    let incarnation = Incarnation([4, 5, 5, 6, u64::MAX][rng.usize(..5)]);
+                    let seed = rng.bool().then(|| "s".to_string());
+                    let address = rng.bool().then(|| "h:1".to_string());
+                    swim.handle_link(now, peer, LinkEvent::Up { incarnation, address, seed })
+                }
+                15 => swim.handle_link(now, peer, LinkEvent::Broken),
+                16 => swim.handle_link(now, peer, LinkEvent::Unreachable { refused: rng.bool() }),
+                17 => swim.handle_link(now, peer, LinkEvent::Heard),
+                _ => {
+                    now += [secs(0.0), secs(0.01), secs(0.2), secs(1.0), secs(60.0)][rng.usize(..5)];
+                    swim.handle_timeout(now);
+                    assert!(
+                        swim.poll_timeout().is_none_or(|at| at > now),
+                        "seed {seed}: a timer is left behind"
+                    );
+                    Ok(())
+                }
+            };
+            let outputs = drain(&mut swim);
+            assert!(outputs.len() < 100, "seed {seed}: {} outputs", outputs.len());
+            for output in outputs {
+                match output {
+                    Output::Event { seq, event } => {
+                        // The first event came before the log: that node 2 is up.
+                        assert_eq!(seq, last_seq + 1);
+                        last_seq = seq;
+                        log.push(Entry { at: now - begin, node: 1, seq: seq - 1, event });
+                    }
+                    Output::Send { to, .. } => assert!(to != n(1) && to != n(0), "seed {seed}"),
+                    Output::Dial { node, .. } => assert_ne!(node, Some(n(1)), "seed {seed}"),
+                }
+            }
+            let me = swim.member(n(1)).unwrap();
+            assert_eq!((me.state(), me.incarnation()), (MemberState::Alive, Incarnation(5)), "seed {seed}");
+            assert!(swim.members().count() <= 8);
+            let up = swim.members().filter(|member| member.is_up()).count();
+            assert_eq!(swim.members_up(), up, "seed {seed}: the rotation holds exactly those who are up");
+        }
+        let up = MembershipEvent::Up { node: n(2), incarnation: Incarnation(5), address: None };
+        let first = Entry { at: secs(0.0), node: 1, seq: 1, event: up };
+        let log: Vec<_> = std::iter::once(first)
+            .chain(log.into_iter().map(|entry| Entry { seq: entry.seq + 1, ..entry }))
+            .collect();
+        check_order_of_events(&log, seed);
+    }
 }

@@ -3,12 +3,15 @@
 //! Links are as `hew-node` makes them: ordered and reliable while they live, made on demand, resumed after a break. A
 //! lost packet is a delay (TCP sends it again), a cut path holds what is under way until the link gives up.
 
+mod links;
+
 use fastrand::Rng;
 use hew_cluster::{
     LinkEvent, LocalMember, MemberState, Membership, MembershipEvent, Output, Swim, SwimConfig,
 };
 use hew_wire::membership::MembershipMessage;
 use hew_wire::{Incarnation, NodeId};
+use links::{Lane, pair};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -73,14 +76,6 @@ struct Host {
     wake: Option<Instant>,
 }
 
-#[derive(Default)]
-struct Lane {
-    queue: VecDeque<(Instant, MembershipMessage)>,
-    is_pumping: bool,
-    blocked: Option<Instant>,
-    is_dialling: bool,
-}
-
 #[derive(Debug)]
 enum Step {
     Wake(u16, Instant),
@@ -107,6 +102,8 @@ pub(crate) struct Sim {
     lanes: BTreeMap<(u16, u16), Lane>,
     connected: BTreeSet<(u16, u16)>,
     cut: BTreeSet<(u16, u16)>,
+    /// Nodes that run but do not listen any more.
+    deaf: BTreeSet<u16>,
 }
 
 pub(crate) fn n(id: u16) -> NodeId {
@@ -115,10 +112,6 @@ pub(crate) fn n(id: u16) -> NodeId {
 
 pub(crate) fn secs(s: f64) -> Duration {
     Duration::from_secs_f64(s)
-}
-
-fn pair(a: u16, b: u16) -> (u16, u16) {
-    (a.min(b), a.max(b))
 }
 
 impl Sim {
@@ -139,6 +132,7 @@ impl Sim {
             lanes: BTreeMap::new(),
             connected: BTreeSet::new(),
             cut: BTreeSet::new(),
+            deaf: BTreeSet::new(),
         }
     }
 
@@ -245,6 +239,11 @@ impl Sim {
     /// Breaks the connection between two nodes; both may dial again.
     pub(crate) fn break_link(&mut self, a: u16, b: u16) {
         self.disconnect(a, b, Duration::ZERO);
+    }
+
+    /// Closes the node's listener: dialling it is refused, though it lives.
+    pub(crate) fn close_listener(&mut self, id: u16) {
+        self.deaf.insert(id);
     }
 
     pub(crate) fn cut_path(&mut self, from: u16, to: u16) {
@@ -362,7 +361,7 @@ impl Sim {
                 self.dialled(from, to, seed, started, incarnation);
             }
             Step::Redial(from, to) => {
-                let wanted = self.lanes.get(&(from, to)).is_some_and(|lane| !lane.queue.is_empty());
+                let wanted = self.lanes.get(&(from, to)).is_some_and(|lane| !lane.is_empty());
                 let is_up = self.swim(from).member(n(to)).is_some_and(|member| member.is_up());
                 if wanted && is_up && self.hosts[&from].power == Power::Running {
                     self.dial(from, to, None);
@@ -413,136 +412,6 @@ impl Sim {
             host.wake = next;
             if let Some(at) = next {
                 self.schedule(at.saturating_duration_since(now), Step::Wake(id, at));
-            }
-        }
-    }
-
-    fn send(&mut self, from: u16, to: u16, message: MembershipMessage) {
-        self.messages += 1;
-        self.bytes += rmp_serde::to_vec_named(&message).unwrap().len() as u64;
-        let ready = self.now + self.delay();
-        let lane = self.lanes.entry((from, to)).or_default();
-        // Ordered: nothing overtakes what was sent before.
-        let ready = lane.queue.back().map_or(ready, |&(last, _)| ready.max(last));
-        if lane.queue.len() < 10_000 {
-            lane.queue.push_back((ready, message));
-        }
-        if self.connected.contains(&pair(from, to)) {
-            self.start_pump(from, to);
-        } else {
-            self.dial(from, to, None);
-        }
-    }
-
-    fn start_pump(&mut self, from: u16, to: u16) {
-        let now = self.now;
-        let lane = self.lanes.entry((from, to)).or_default();
-        if let Some(&(ready, _)) = lane.queue.front().filter(|_| !lane.is_pumping) {
-            lane.is_pumping = true;
-            self.schedule(ready.saturating_duration_since(now), Step::Pump(from, to));
-        }
-    }
-
-    fn is_open(&self, from: u16, to: u16) -> bool {
-        let silent = |id: u16| self.hosts.get(&id).is_none_or(|host| host.power == Power::Silent);
-        !self.cut.contains(&(from, to)) && !silent(from) && !silent(to)
-    }
-
-    fn pump(&mut self, from: u16, to: u16) {
-        let (now, is_open) = (self.now, self.is_open(from, to));
-        let is_connected = self.connected.contains(&pair(from, to));
-        let Some(lane) = self.lanes.get_mut(&(from, to)) else { return };
-        lane.is_pumping = false;
-        if !is_connected {
-            return;
-        }
-        if !is_open {
-            let since = *lane.blocked.get_or_insert(now);
-            if now - since >= self.net.link_timeout {
-                lane.blocked = None;
-                self.disconnect(from, to, Duration::ZERO);
-            } else {
-                lane.is_pumping = true;
-                self.schedule(Duration::from_millis(50), Step::Pump(from, to));
-            }
-            return;
-        }
-        lane.blocked = None;
-        if let Some((_, message)) = lane.queue.pop_front_if(|(ready, _)| *ready <= now) {
-            self.input(to, Input::Message(n(from), message));
-        }
-        self.start_pump(from, to);
-    }
-
-    fn disconnect(&mut self, a: u16, b: u16, delay: Duration) {
-        if self.connected.remove(&pair(a, b)) {
-            self.schedule(delay, Step::Tell(a, n(b), LinkEvent::Broken));
-            self.schedule(delay, Step::Tell(b, n(a), LinkEvent::Broken));
-        }
-    }
-
-    fn dial(&mut self, from: u16, to: u16, seed: Option<String>) {
-        let lane = self.lanes.entry((from, to)).or_default();
-        if lane.is_dialling {
-            return;
-        }
-        lane.is_dialling = true;
-        let (started, incarnation) = (self.now, self.hosts[&from].incarnation);
-        let delay = self.delay() + self.delay();
-        self.schedule(delay, Step::Dialled { from, to, seed, started, incarnation });
-    }
-
-    fn dialled(
-        &mut self,
-        from: u16,
-        to: u16,
-        seed: Option<String>,
-        started: Instant,
-        incarnation: Incarnation,
-    ) {
-        if self.hosts[&from].incarnation != incarnation || self.hosts[&from].power != Power::Running {
-            if let Some(lane) = self.lanes.get_mut(&(from, to)) {
-                lane.is_dialling = false;
-            }
-            return;
-        }
-        let is_open = self.is_open(from, to) && self.is_open(to, from);
-        let power = self.hosts.get(&to).map_or(Power::Silent, |host| host.power);
-        if (!is_open || power == Power::Paused) && self.now - started < self.net.dial_timeout {
-            let again = Step::Dialled { from, to, seed, started, incarnation };
-            return self.schedule(Duration::from_millis(100), again);
-        }
-        if let Some(lane) = self.lanes.get_mut(&(from, to)) {
-            lane.is_dialling = false;
-        }
-        match power {
-            Power::Running if is_open => {
-                let first = self.connected.insert(pair(from, to));
-                let up = |host: &Host, id: u16, seed| LinkEvent::Up {
-                    incarnation: host.incarnation,
-                    address: Some(format!("n{id}")),
-                    seed,
-                };
-                let at_from = up(&self.hosts[&to], to, seed.clone());
-                let at_to = up(&self.hosts[&from], from, None);
-                if first {
-                    self.input(to, Input::Link(n(from), at_to));
-                }
-                if first || seed.is_some() {
-                    self.input(from, Input::Link(n(to), at_from));
-                }
-                self.start_pump(from, to);
-                self.start_pump(to, from);
-            }
-            Power::Killed if is_open => {
-                if let Some(lane) = self.lanes.get_mut(&(from, to)) {
-                    lane.queue.clear();
-                }
-                self.input(from, Input::Link(n(to), LinkEvent::Unreachable { refused: true }));
-            }
-            _ => {
-                self.input(from, Input::Link(n(to), LinkEvent::Unreachable { refused: false }));
-                self.schedule(Duration::from_millis(500), Step::Redial(from, to));
             }
         }
     }

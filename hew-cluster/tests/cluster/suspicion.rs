@@ -33,6 +33,20 @@ fn links_that_break_again_and_again_kill_nobody() {
 }
 
 #[test]
+fn a_node_that_only_stopped_listening_is_not_taken_for_dead() {
+    for seed in 0..20 {
+        let mut sim = Sim::cluster(seed, Net::default(), 6, &SwimConfig::lan());
+        let begin = sim.now();
+        sim.close_listener(3);
+        for _ in 0..20 {
+            (1..=6).filter(|&id| id != 3).for_each(|id| sim.break_link(id, 3));
+            sim.run_for(secs(1.5));
+        }
+        assert_eq!(sim.downs(begin), [], "seed {seed}");
+    }
+}
+
+#[test]
 fn lost_packets_kill_nobody() {
     for loss in [0.05, 0.1, 0.25] {
         let net = Net { loss, latency: secs(0.005), jitter: secs(0.01), ..Net::default() };
