@@ -46,9 +46,6 @@ pub enum Denied {
     /// The key was revoked.
     #[error("the key was revoked")]
     Revoked,
-    /// The key is our own: somebody sends our hello back to us.
-    #[error("the key is our own")]
-    OwnKey,
     /// The key is all zeros, which is no key.
     #[error("the key is all zeros")]
     ZeroKey,

@@ -57,7 +57,7 @@ impl Setup {
 /// - [`handle_timeout`](Handshake::handle_timeout) is called when the time of
 ///   [`poll_timeout`](Handshake::poll_timeout) has come.
 ///
-/// After an error the handshake is over. `poll` may still hold one last [`HandshakeOutput::Send`] that tells the peer
+/// After an error (other than [`HandshakeError::OutOfTurn`]) the handshake is over. `poll` may still hold one last [`HandshakeOutput::Send`] that tells the peer
 /// why: write it, then close. Every later call gives the same error.
 pub trait Handshake: Send + 'static {
     /// Bytes have arrived. Returns how many of them were taken: all of them, unless the handshake waits for an answer

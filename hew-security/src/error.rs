@@ -34,8 +34,11 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Why a handshake failed. The handshake is over and gives this error again to whatever it is asked; bytes that it
-/// still wants to send to the peer are in [`poll`](crate::Handshake::poll), and the connection is closed after them.
+/// Why a handshake failed.
+///
+/// The handshake is over and gives this error again to whatever it is asked; bytes that it still wants to send to the
+/// peer are in [`poll`](crate::Handshake::poll), and the connection is closed after them. The one exception is
+/// [`HandshakeError::OutOfTurn`], which changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -172,7 +175,6 @@ impl HandshakeError {
                 Denied::KeyPinnedElsewhere => "key_pinned_elsewhere",
                 Denied::NodePinnedElsewhere => "node_pinned_elsewhere",
                 Denied::Revoked => "revoked_key",
-                Denied::OwnKey => "reflection",
                 Denied::ZeroKey => "zero_key",
             },
             HandshakeError::KeyMismatch { .. } => "key_mismatch",

@@ -12,6 +12,9 @@
 //!    [`Extension`](hew_wire::Extension).
 //! 5. listener → dialer: one sealed record that holds a verdict. After 0 the link is up on both sides.
 //!
+//! Message 2 can be read by whoever dials with an allowed *public* key, before that dialer has proven anything: an
+//! extension holds nothing that must stay secret. Message 3 is read by the proven listener only.
+//!
 //! A dialer that dislikes the listener's proven identity closes without sending message 3, so that a wrong listener
 //! never learns its extension.
 //!

@@ -11,16 +11,29 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Authenticates links by static keys: `Noise_XX_25519_ChaChaPoly_BLAKE2s`, or `…_AESGCM_BLAKE2s` when both sides have
 /// the instructions for it. A handle: clones share one key and one allowlist.
+///
+/// ```
+/// use hew_security::{Allowlist, NoiseXx, StaticKeypair};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keypair = StaticKeypair::generate()?;
+/// let peers = "2 c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552 the till";
+/// let authenticator = NoiseXx::new(keypair, Allowlist::strict(Allowlist::parse(peers)?));
+/// # let _ = authenticator;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct NoiseXx {
     shared: Arc<Shared>,
+    /// Whether AES-256-GCM is offered.
+    aes: bool,
 }
 
 struct Shared {
     keypair: RwLock<Arc<StaticKeypair>>,
     allowlist: Allowlist,
     policy: Policy,
-    aes: bool,
     /// `None`: the operating system.
     seeds: Option<Mutex<fastrand::Rng>>,
     computations: Computations,
@@ -47,11 +60,16 @@ impl NoiseXx {
             keypair: RwLock::new(Arc::new(keypair)),
             allowlist,
             policy,
-            aes: aes_is_fast(),
             seeds: seed.map(|seed| Mutex::new(fastrand::Rng::with_seed(seed))),
             computations: Computations::default(),
         };
-        NoiseXx { shared: Arc::new(shared) }
+        NoiseXx { shared: Arc::new(shared), aes: aes_is_fast() }
+    }
+
+    /// This handle without the offer of AES-256-GCM: its links use ChaCha20-Poly1305.
+    pub fn without_aes(mut self) -> NoiseXx {
+        self.aes = false;
+        self
     }
 
     /// The allowlist, to be changed or asked again for live sessions.
@@ -103,9 +121,7 @@ impl Authenticator for NoiseXx {
     fn features(&self) -> u32 {
         match self.shared.policy {
             Policy::Off => 0,
-            Policy::Required | Policy::Optional if self.shared.aes => {
-                feature::ENCRYPTED | feature::AES_256_GCM
-            }
+            Policy::Required | Policy::Optional if self.aes => feature::ENCRYPTED | feature::AES_256_GCM,
             Policy::Required | Policy::Optional => feature::ENCRYPTED,
         }
     }

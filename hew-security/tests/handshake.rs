@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use hew_security::danger::Plaintext;
 use hew_security::{
-    Admission, Authenticator, DEADLINE_DEFAULT, Handshake, HandshakeError, HandshakeOutput, NoiseXx, Policy,
-    PublicKey, Setup, Stage, UNPROVEN_BYTES_MAX,
+    Admission, Allowlist, Authenticator, DEADLINE_DEFAULT, Handshake, HandshakeError, HandshakeOutput,
+    NoiseXx, Policy, PublicKey, Setup, Stage, UNPROVEN_BYTES_MAX,
 };
 use hew_wire::{Hello, PROTOCOL_VERSION, Refusal, RefusalStatus, feature, schema_hash};
 use proptest::prelude::*;
@@ -35,14 +35,32 @@ fn both_sides_learn_who_the_other_is() {
 
 #[test]
 fn each_offer_of_ciphers_gives_a_link() {
-    // A side without the AES flag is imitated by clearing it in what that side is told: both hellos are bound, so
-    // that only an honest pair gets through. Here both sides are honest and have what this machine has.
-    let offered = noise(1).features();
-    let link = Link::noise().run();
-    let features = link.dialer.established.as_ref().unwrap().features;
-    assert_eq!(features, offered);
-    assert!(features & feature::ENCRYPTED != 0);
-    link.assert_carries_records();
+    // On a machine without the instructions all four are the same.
+    let best = noise(1).features() & feature::AES_256_GCM;
+    for (dialer_aes, listener_aes) in [(true, true), (true, false), (false, true), (false, false)] {
+        let make = |id, aes| if aes { noise(id) } else { noise(id).without_aes() };
+        let (one, two) = (make(1, dialer_aes), make(2, listener_aes));
+        let link = Link::new(End::dialer(&one, remote(1)), End::listener(&two, remote(2))).run();
+        let common = feature::ENCRYPTED | if dialer_aes && listener_aes { best } else { 0 };
+        for end in [&link.dialer, &link.listener] {
+            assert_eq!(end.established.as_ref().unwrap().features, common);
+        }
+        link.assert_carries_records();
+    }
+}
+
+#[test]
+fn s15_an_open_list_pins_who_proved_first() {
+    let list = Allowlist::open();
+    let two = NoiseXx::new(keypair(2), list.clone());
+    let dial = |key| {
+        let one = NoiseXx::new(keypair(key), Allowlist::open());
+        Link::new(End::dialer(&one, remote(1)), End::listener(&two, remote(2))).run()
+    };
+    assert!(dial(1).is_up());
+    assert_eq!(list.learned(), [(node(1), keypair(1).public())]);
+    assert_eq!(dial(7).reasons(), ("refused_not_allowed", "node_pinned_elsewhere"));
+    assert!(dial(1).is_up());
 }
 
 #[test]
@@ -315,6 +333,8 @@ fn s11_a_key_removed_during_the_handshake_does_not_get_in() {
             false => ("unknown_key", "closed"),
         };
         assert_eq!(link.reasons(), expected);
+        let refuser = if remove_from_listener { &link.listener } else { &link.dialer };
+        assert!(refuser.confirmed.is_none(), "the node is not asked about it");
     }
 }
 

@@ -222,11 +222,10 @@ impl Link {
                 to.incoming.extend_from_slice(&bytes);
                 moved |= to.take(chunk().max(1));
                 // Whoever failed closes; the other side sees the end after the last bytes.
-                if from.error.is_some() && from.handshake.poll_timeout().is_none() && to.incoming.is_empty() {
-                    if to.error.is_none() && to.established.is_none() {
-                        to.error = Some(to.handshake.handle_end());
-                        moved = true;
-                    }
+                let ends = from.error.is_some() && to.incoming.is_empty();
+                if ends && to.error.is_none() && to.established.is_none() {
+                    to.error = Some(to.handshake.handle_end());
+                    moved = true;
                 }
             }
             if !moved {
