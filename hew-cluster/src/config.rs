@@ -30,7 +30,8 @@ pub struct SwimConfig {
     /// under loss and learn them by [`sync_interval`](SwimConfig::sync_interval) only.
     pub retransmit_factor: u32,
     /// Suspicion lasts at least this many T, so that the suspect has time to refute: and never less than two times
-    /// news need to go around. 1 to 100.
+    /// news need to go around, whoever says what; only
+    /// [`refused_suspicion`](SwimConfig::refused_suspicion) is shorter. 1 to 100.
     pub suspicion_periods_min: u32,
     /// Suspicion that nobody else confirms lasts this many times the shortest one. 1 to 100; 1 turns the waiting for
     /// confirmation off.
@@ -38,8 +39,8 @@ pub struct SwimConfig {
     /// How many others must confirm a suspicion to make it the shortest (K of Lifeguard). 0 to 3; fewer members than
     /// that make it fewer.
     pub confirmations: usize,
-    /// How long a member is suspected whose link broke and whose machine then refused the connection: the process is
-    /// gone, in all likelihood. Also the shortest that any suspicion lasts anywhere. It should be longer than two
+    /// How long a member is suspected whose link broke, or whom others suspect, and whose machine then refused the
+    /// connection: the process is gone, in all likelihood. No suspicion is shorter. It should be longer than two
     /// gossip intervals and a round trip, so that a member which only stopped listening can refute.
     pub refused_suspicion: Duration,
     /// How often the whole table is compared with that of one random member, to repair what gossip missed.

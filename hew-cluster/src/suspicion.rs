@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 pub(crate) enum Evidence {
     /// Probes that failed, here or elsewhere.
     Probes,
-    /// It was declared dead elsewhere while it was alive here, without a suspicion before: two halves of a cluster
-    /// merge, or news were missed, or somebody lies. It needs the time to refute.
-    Contradicted,
-    /// It was suspected here, and somebody else's suspicion has run out.
+    /// Somebody declared it dead. As good as all confirmations, and no better: two halves of a cluster may be merging, or
+    /// somebody lies, and the suspect needs the time to refute.
     DeclaredDead,
-    /// The link broke, and the peer's machine refused a new connection to us.
+    /// It was linked or is suspected by others, and its machine refuses a connection to us.
     Refused,
 }
 
@@ -27,7 +25,7 @@ pub(crate) struct Bounds {
     pub(crate) max: Duration,
     /// How many confirmations make it the shortest.
     pub(crate) confirmations: usize,
-    /// With evidence beyond confirmations.
+    /// When the suspect's machine refuses connections.
     pub(crate) short: Duration,
 }
 
@@ -66,11 +64,9 @@ impl Suspicion {
         self.suspectors.len() > before
     }
 
-    /// Adds evidence. The stronger one counts, except that being declared dead again adds nothing to a contradiction.
+    /// Adds evidence; the strongest counts.
     pub(crate) fn strengthen(&mut self, evidence: Evidence) {
-        if (self.evidence, evidence) != (Evidence::Contradicted, Evidence::DeclaredDead) {
-            self.evidence = self.evidence.max(evidence);
-        }
+        self.evidence = self.evidence.max(evidence);
     }
 
     /// When it runs out.
@@ -78,8 +74,8 @@ impl Suspicion {
         let confirmed = self.suspectors.len().saturating_sub(1);
         let length = match self.evidence {
             Evidence::Probes => duration(bounds, confirmed),
-            Evidence::Contradicted => bounds.min,
-            Evidence::DeclaredDead | Evidence::Refused => bounds.short.min(duration(bounds, confirmed)),
+            Evidence::DeclaredDead => bounds.min,
+            Evidence::Refused => bounds.short.min(bounds.min),
         };
         self.started + length + self.postponed
     }

@@ -107,7 +107,7 @@ impl Swim {
         // Each helper that pinged in vain has seen it for itself.
         let mut suspectors = vec![self.local];
         suspectors.extend(probe.nackers);
-        self.suspect(now, target, &suspectors, Evidence::Probes, Source::Gossip);
+        self.suspect(now, target, &suspectors, Evidence::Probes, Source::Own);
     }
 
     /// Anything came from `node`.
@@ -271,10 +271,14 @@ impl Swim {
         if member.is_linked() {
             return;
         }
-        if refused && member.contact.is_broken {
-            // It was there, and now its machine says that nobody listens: the process is gone.
+        if refused && (member.contact.is_broken || member.state == MemberState::Suspect) {
+            // It was there, and now its machine says that nobody listens: the process is gone, in all likelihood. Without a
+            // link before, the refusal alone could come from a wrong address.
             let me = [self.local];
-            self.suspect(now, peer, &me, Evidence::Refused, Source::Gossip);
+            self.suspect(now, peer, &me, Evidence::Refused, Source::Own);
+            // The probe that the break started has its answer.
+            self.probes.remove(&peer);
+            self.timers.cancel(Timer::Stage(peer));
             return;
         }
         // No use to wait for an answer to a ping that was not sent: others may get through.

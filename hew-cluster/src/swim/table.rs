@@ -27,6 +27,8 @@ enum Change {
 /// Where a statement about a member comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
+    /// This node's own observation: passed on.
+    Own,
     /// News on their way through the cluster: passed on.
     Gossip,
     /// The differences between two tables: passed on, because they may join two halves of a cluster.
@@ -186,10 +188,7 @@ impl Swim {
                 self.bring_up(now, node, source);
                 self.suspect(now, node, &update.suspectors, Evidence::Probes, source);
             }
-            (MemberState::Alive, MemberState::Dead) => {
-                self.suspect(now, node, &[], Evidence::Contradicted, source);
-            }
-            (MemberState::Suspect, MemberState::Dead) => {
+            (MemberState::Alive | MemberState::Suspect, MemberState::Dead) => {
                 self.suspect(now, node, &[], Evidence::DeclaredDead, source);
             }
             (MemberState::Dead, MemberState::Dead) => {}
@@ -224,19 +223,23 @@ impl Swim {
         let is_confirmed =
             suspicion.confirm(suspectors.iter().copied().filter(|&suspector| suspector != node));
         suspicion.strengthen(evidence);
+        let evidence = suspicion.evidence();
         member.state = MemberState::Suspect;
         self.timers.set(Timer::Suspicion(node), suspicion.deadline(bounds));
         if was == MemberState::Alive {
             self.emit(MembershipEvent::Suspect { node, incarnation });
         }
-        if suspectors.contains(&self.local) && self.accused.insert(node) {
+        // A machine that refuses connections is heard, so it says nothing about this node's own network.
+        if evidence == Evidence::Refused {
+            self.accused.remove(&node);
+        } else if source == Source::Own && self.accused.insert(node) {
             self.review_isolation(Change::Accused);
         }
         if is_new || is_confirmed {
             self.tell(now, node, source);
         }
         if is_new && source != Source::Snapshot {
-            if suspectors.first() == Some(&self.local) {
+            if source == Source::Own {
                 self.accuse(now, node);
             } else if self.rng.f64() * (self.members_up() as f64) < 5.0 {
                 // About five members look for themselves, else confirmations would take several T to come. The ping
@@ -265,7 +268,7 @@ impl Swim {
             return;
         }
         let reason = match evidence {
-            Evidence::Probes | Evidence::Contradicted => {
+            Evidence::Probes => {
                 if self.is_isolated && now < deadline + self.config.isolation_hold {
                     self.timers.set(Timer::Suspicion(node), now + self.config.probe_interval / 2);
                     return;

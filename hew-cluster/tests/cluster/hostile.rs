@@ -46,21 +46,46 @@ fn drain(swim: &mut Swim) -> Vec<Output> {
 
 #[test]
 fn rumours_of_death_about_all_kill_nobody() {
-    for state in [MemberState::Dead, MemberState::Suspect] {
-        let mut sim = Sim::cluster(4, Net::default(), 16, &SwimConfig::lan());
-        let begin = sim.now();
-        for _ in 0..30 {
-            for to in 1..=15 {
-                let lies = (1..=16).map(|id| MemberUpdate {
-                    suspectors: vec![n(3), n(4), n(5), n(6)],
-                    ..claim(id, 1, 0, state)
-                });
-                sim.inject(to, 16, gossip(lies.collect()));
+    use MemberState::{Dead, Suspect};
+    for (states, count) in
+        [(&[Dead][..], 16), (&[Suspect], 16), (&[Suspect, Dead], 16), (&[Suspect, Dead], 64)]
+    {
+        for config in [SwimConfig::lan(), SwimConfig::fast()] {
+            let mut sim = Sim::cluster(4, Net::default(), count, &config);
+            let begin = sim.now();
+            for _ in 0..30 {
+                for to in 1..count {
+                    for &state in states {
+                        let lie = |id| MemberUpdate {
+                            suspectors: vec![n(3), n(4), n(5), n(6)],
+                            ..claim(id, 1, 0, state)
+                        };
+                        sim.inject(to, count, gossip((1..=count).map(lie).collect()));
+                    }
+                }
+                sim.run_for(secs(0.3));
             }
-            sim.run_for(secs(0.3));
+            sim.run_until(secs(30.0), Sim::is_settled).expect("all refuted");
+            assert_eq!(sim.downs(begin), [], "{states:?}, {count} nodes");
         }
-        sim.run_until(secs(30.0), Sim::is_settled).expect("all refuted");
-        assert_eq!(sim.downs(begin), [], "{state:?}");
+    }
+}
+
+#[test]
+fn rumours_of_death_about_one_told_to_one_kill_nobody() {
+    for count in [3, 10, 64] {
+        for config in [SwimConfig::lan(), SwimConfig::fast()] {
+            for seed in 0..10 {
+                let mut sim = Sim::cluster(seed, Net::default(), count, &config);
+                let begin = sim.now();
+                for state in [MemberState::Suspect, MemberState::Dead] {
+                    sim.inject(1, count, gossip(vec![claim(2, 1, 0, state)]));
+                }
+                sim.run_for(secs(10.0));
+                assert_eq!(sim.downs(begin), [], "{count} nodes, seed {seed}");
+                assert!(sim.is_settled());
+            }
+        }
     }
 }
 

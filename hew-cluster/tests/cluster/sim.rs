@@ -241,6 +241,15 @@ impl Sim {
         self.disconnect(a, b, Duration::ZERO);
     }
 
+    /// Links all running nodes with each other, as `hew-node` does in clusters that are not too large.
+    pub(crate) fn link_all(&mut self) {
+        let running = self.running();
+        for &from in &running {
+            running.iter().filter(|&&to| to > from).for_each(|&to| self.dial_if_needed(from, to));
+        }
+        self.run_for(self.net.latency * 4 + self.net.jitter * 4);
+    }
+
     /// Closes the node's listener: dialling it is refused, though it lives.
     pub(crate) fn close_listener(&mut self, id: u16) {
         self.deaf.insert(id);

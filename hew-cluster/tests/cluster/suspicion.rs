@@ -115,6 +115,45 @@ fn a_paused_node_accuses_nobody_and_refutes() {
 }
 
 #[test]
+fn what_was_under_way_when_a_node_was_paused_says_nothing() {
+    // A round trip of T/5, so that often a ping is under way when the pause begins.
+    let net = Net { latency: secs(0.1), jitter: secs(0.02), ..Net::default() };
+    for seed in 0..20 {
+        let mut sim = Sim::cluster(seed, net, 8, &SwimConfig::lan());
+        let begin = sim.now();
+        for _ in 0..10 {
+            sim.run_for(secs(2.13));
+            sim.pause(7);
+            sim.run_for(secs(2.5));
+            sim.resume(7);
+        }
+        sim.run_for(secs(5.0));
+        let accused = sim
+            .log
+            .iter()
+            .filter(|e| e.at >= begin && e.node == 7 && matches!(e.event, MembershipEvent::Suspect { .. }));
+        assert_eq!(accused.count(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_node_that_slept_through_a_refutation_hears_it_before_it_judges() {
+    for seed in 0..20 {
+        let mut sim = Sim::cluster(seed, Net::default(), 8, &SwimConfig::lan());
+        let begin = sim.now();
+        sim.pause(2);
+        sim.run_until(secs(10.0), |sim| sim.all_see(2, MemberState::Suspect)).expect("all suspect it");
+        sim.pause(7);
+        sim.resume(2);
+        sim.run_for(secs(20.0));
+        sim.resume(7);
+        sim.run_until(secs(30.0), Sim::is_settled).expect("all agree again");
+        let wrong: Vec<_> = sim.downs(begin).into_iter().filter(|&(_, _, of)| of == 2).collect();
+        assert_eq!(wrong, [], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_short_pause_is_suspected_at_most() {
     for seed in 0..20 {
         let mut sim = Sim::cluster(seed, Net::default(), 12, &SwimConfig::lan());

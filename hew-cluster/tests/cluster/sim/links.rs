@@ -91,6 +91,12 @@ impl Sim {
         }
     }
 
+    pub(super) fn dial_if_needed(&mut self, from: u16, to: u16) {
+        if !self.connected.contains(&pair(from, to)) {
+            self.dial(from, to, None);
+        }
+    }
+
     pub(super) fn dial(&mut self, from: u16, to: u16, seed: Option<String>) {
         let lane = self.lanes.entry((from, to)).or_default();
         if lane.is_dialling {
