@@ -13,7 +13,7 @@
 use crate::PublicKey;
 use hew_wire::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -316,7 +316,14 @@ impl fmt::Display for Entry {
             None => write!(f, "* {}", self.key.to_hex())?,
         }
         if !self.comment.is_empty() {
-            write!(f, " {}", self.comment.escape_debug())?;
+            f.write_str(" ")?;
+            // One line stays one line; quotes and letters stay as they are.
+            for character in self.comment.chars() {
+                match character.is_control() {
+                    true => write!(f, "{}", character.escape_debug())?,
+                    false => f.write_char(character)?,
+                }
+            }
         }
         Ok(())
     }
@@ -424,13 +431,17 @@ mod tests {
     #[test]
     fn the_text_form_reads_back() {
         let hex = key(0xAB).to_hex();
-        let text =
-            format!("# peers\n\n 1\t{hex}  the till  \n* {hex}\r\n   # more\n65535 {}\n", hex.to_uppercase());
+        let text = format!("# peers\n\n 1\t{hex}  the "till's" Büro  \n* {hex}\r\n   # more\n65535 {}\n", hex.to_uppercase());
         let entries = Allowlist::parse(&text).unwrap();
         let shown: Vec<_> = entries.iter().map(Entry::to_string).collect();
-        assert_eq!(shown, [format!("1 {hex} the till"), format!("* {hex}"), format!("65535 {hex}")]);
+        assert_eq!(
+            shown,
+            [format!("1 {hex} the \"till's\" Büro"), format!("* {hex}"), format!("65535 {hex}")]
+        );
         assert_eq!(Allowlist::parse(&shown.join("\n")).unwrap(), entries);
         assert_eq!(Allowlist::strict(entries.clone()).entries().len(), 3);
+        let forged = Entry { comment: "a\n* b".into(), ..entries[0].clone() };
+        assert_eq!(Allowlist::parse(&forged.to_string()).unwrap().len(), 1);
     }
 
     #[test]

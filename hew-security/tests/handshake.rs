@@ -302,6 +302,14 @@ fn s10_an_unproven_peer_is_read_and_held_within_bounds() {
 }
 
 #[test]
+fn s8_a_silent_connection_is_small() {
+    // 10,000 of them in 32 MiB leave 3,355 bytes for each, and its socket and task need some, too.
+    let handshake = noise(2).accept(remote(2));
+    let bytes = std::mem::size_of_val(&handshake) + handshake.held_bytes();
+    assert!(bytes <= 1024, "{bytes}");
+}
+
+#[test]
 fn s7_a_reconnect_gives_other_keys() {
     let wires: Vec<_> = (0..2)
         .map(|_| {
@@ -382,6 +390,17 @@ proptest! {
         prop_assert!(link.is_up(), "{:?}", link.reasons());
         prop_assert_eq!(&link.listener.established.as_ref().unwrap().extension, &extension(1));
         link.assert_carries_records();
+    }
+
+    #[test]
+    fn any_text_is_an_allowlist_or_names_a_line(text in "([0-9*]{1,5}[ \\t]([0-9a-f]{64}|[0-9a-fx]{0,70})[ a-z#]{0,9}\r?\n|.{0,30}\n){0,8}") {
+        match Allowlist::parse(&text) {
+            Ok(entries) => {
+                let shown: Vec<_> = entries.iter().map(|entry| entry.to_string()).collect();
+                prop_assert_eq!(Allowlist::parse(&shown.join("\n")).unwrap(), entries);
+            }
+            Err(error) => prop_assert!(error.line >= 1 && error.line <= text.lines().count()),
+        }
     }
 
     #[test]

@@ -84,6 +84,20 @@ fn parts_and_in_place_give_the_same_bytes() {
 }
 
 #[test]
+fn records_are_sealed_and_opened_where_they_lie() {
+    for suite in SUITES {
+        let (mut sealer, mut opener) = pair(suite);
+        let text = vec![7; 3 * RECORD_PLAINTEXT_BYTES_MAX];
+        let mut wire = Vec::with_capacity(text.len() + 3 * (HEADER_BYTES + TAG_BYTES));
+        let (place, room) = (wire.as_ptr(), wire.capacity());
+        sealer.seal(&text, &mut wire).unwrap();
+        assert_eq!((wire.as_ptr(), wire.capacity()), (place, room), "nothing was allocated for the records");
+        let (_, opened) = opener.open_first(&mut wire).unwrap().unwrap();
+        assert_eq!(opened.as_ptr(), place.wrapping_add(HEADER_BYTES));
+    }
+}
+
+#[test]
 fn a_record_that_is_too_long_changes_nothing() {
     let (mut sealer, mut opener) = pair(SUITES[0]);
     let long = vec![0; RECORD_PLAINTEXT_BYTES_MAX + 1];
