@@ -3,12 +3,14 @@
 use crate::actor::Actor;
 use crate::cell::{AnyCell, Cell, Decoder};
 use crate::counters::{Counters, DeadLetters, Reason};
+use crate::current;
 use crate::error::{DeliverError, SpawnError};
 use crate::lifecycle::Lifecycle;
 use crate::mailbox::{MAILBOX_CAPACITY, Mailbox, MailboxOptions};
 use crate::monitor::{MonitorRef, Relations};
 use crate::outside::Outside;
 use crate::reference::ActorRef;
+use crate::reply::ReplyTo;
 use crate::run::{self, MESSAGES_PER_TURN};
 use crate::runtime::Runtime;
 use crate::table::Table;
@@ -123,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) outside: OnceLock<Arc<dyn Outside>>,
     /// No actor is spawned any more.
     closing: AtomicBool,
+    /// Living actors that have no supervisor.
+    free: AtomicUsize,
     /// Actors that are out of the table while those who want to hear of their end are still being told.
     settling: AtomicUsize,
     /// Fires when an actor has ended and everyone was told.
@@ -144,6 +148,7 @@ impl System {
                 table: Table::default(),
                 outside: OnceLock::new(),
                 closing: AtomicBool::new(false),
+                free: AtomicUsize::new(0),
                 settling: AtomicUsize::new(0),
                 ended: Event::new(),
             }),
@@ -170,6 +175,12 @@ impl System {
     /// The node id; [`NodeId::LOCAL`] until [`System::set_node`].
     pub fn node(&self) -> NodeId {
         self.shared.node()
+    }
+
+    /// The actor of this system whose handler the current thread is running, if it is running one.
+    pub fn current(&self) -> Option<Pid> {
+        let current = current::current().filter(|current| current.system == self.shared.id)?;
+        Some(Pid::new(self.node(), current.serial))
     }
 
     /// This process became a node: every actor's PID shows it from now on. PIDs with node 0 still mean this system.
@@ -202,15 +213,16 @@ impl System {
         actor: A,
         options: SpawnOptions<A::Message>,
     ) -> Result<ActorRef<A::Message>, SpawnError> {
-        self.spawn_inner(actor, options, false)
+        self.spawn_inner(actor, options, None)
     }
 
-    /// Spawns an actor; one that is `supervised` is stopped by its supervisor, not by [`System::shutdown`].
+    /// Spawns an actor. With `started`, which is answered when its start hook is over, it belongs to a supervisor,
+    /// which stops it during [`System::shutdown`].
     pub(crate) fn spawn_inner<A: Actor>(
         &self,
         actor: A,
         options: SpawnOptions<A::Message>,
-        supervised: bool,
+        started: Option<ReplyTo<()>>,
     ) -> Result<ActorRef<A::Message>, SpawnError> {
         let shared = &self.shared;
         if shared.closing.load(Ordering::SeqCst) || shared.runtime.is_shut_down() {
@@ -231,7 +243,7 @@ impl System {
                 waiting_on: AtomicU64::new(0),
                 decoder: options.decoder.clone(),
                 label: options.label.as_deref().map(Arc::from),
-                supervised,
+                supervised: started.is_some(),
             })
         };
         let cell = match options.serial {
@@ -251,7 +263,10 @@ impl System {
             },
         };
         // If the runtime was shut down since, this drops the task, and the actor ends as killed.
-        shared.runtime.spawn(run::task(actor, cell.clone(), options.messages_per_turn)).detach();
+        if !cell.is_supervised() {
+            shared.free.fetch_add(1, Ordering::SeqCst);
+        }
+        shared.runtime.spawn(run::task(actor, cell.clone(), options.messages_per_turn, started)).detach();
         if shared.closing.load(Ordering::SeqCst) {
             // Shutdown may have listed the actors before this one was in the table.
             cell.stop();
@@ -453,7 +468,13 @@ impl System {
         let mut report = ShutdownReport { stopped: living.len(), ..ShutdownReport::default() };
         living.iter().filter(|cell| !cell.is_supervised()).for_each(|cell| cell.stop());
         drop(living);
-        if shared.runtime.timeout(deadline, shared.until_empty()).await.is_ok() {
+        let all_stopped = async {
+            shared.until(|| shared.free.load(Ordering::SeqCst) == 0).await;
+            // Children whose supervisor was killed.
+            shared.table.all().iter().for_each(|cell| cell.stop());
+            shared.until_empty().await;
+        };
+        if shared.runtime.timeout(deadline, all_stopped).await.is_ok() {
             return report;
         }
         let left = shared.table.all();
@@ -526,14 +547,22 @@ impl Shared {
         self.table.remove(cell.serial());
         self.settle(cell.serial(), estate, reason);
         self.settling.fetch_sub(1, Ordering::SeqCst);
+        if !cell.is_supervised() {
+            self.free.fetch_sub(1, Ordering::SeqCst);
+        }
         self.ended.notify(usize::MAX);
     }
 
     async fn until_empty(&self) {
+        // In this order: an actor counts as settling before it leaves the table.
+        self.until(|| self.table.len() == 0 && self.settling.load(Ordering::SeqCst) == 0).await;
+    }
+
+    /// Waits until the ends of actors have made this true.
+    async fn until(&self, condition: impl Fn() -> bool) {
         loop {
             let ended = self.ended.listen();
-            // In this order: an actor counts as settling before it leaves the table.
-            if self.table.len() == 0 && self.settling.load(Ordering::SeqCst) == 0 {
+            if condition() {
                 return;
             }
             ended.await;

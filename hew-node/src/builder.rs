@@ -1,0 +1,453 @@
+//! How a node is set up and started.
+
+use crate::core::{Core, Parts};
+use crate::error::StartError;
+use crate::link::acceptor;
+use crate::node::{Node, Owned};
+use crate::outside::ToOthers;
+use crate::service;
+use crate::shared::{Bounds, Shared};
+use crate::stack::{Compose, DefaultStack, Stack};
+use hew_actor::{Runtime, RuntimeConfig, System, SystemConfig};
+use hew_cluster::{InvalidConfig, LocalMember, Swim, SwimConfig};
+use hew_registry::{Config as RegistryConfig, Gossip};
+use hew_security::{Allowlist, NoiseXx, StaticKeypair};
+use hew_transport::{Addr, Listener, Tcp, Transport};
+use hew_wire::frame::PAYLOAD_BYTES_DEFAULT;
+use hew_wire::{Incarnation, Name, NodeId, Role};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Default bound on bytes queued or unacknowledged per peer: 8 MiB.
+pub const OUTGOING_BYTES_DEFAULT: usize = 8 << 20;
+/// Largest bound on one message's payload: 256 MiB.
+pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
+/// The cluster that a node belongs to if none is named.
+pub const CLUSTER_DEFAULT: &str = "hew";
+
+/// What a membership is made from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MembershipSetup {
+    /// This node.
+    pub local: LocalMember,
+    /// Addresses to join by.
+    pub seeds: Vec<String>,
+    /// For everything that is drawn.
+    pub seed: u64,
+    /// Now.
+    pub now: Instant,
+}
+
+/// What a registry is made from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistrySetup {
+    /// This node.
+    pub node: NodeId,
+    /// This start of it.
+    pub incarnation: Incarnation,
+    /// For everything that is drawn.
+    pub seed: u64,
+}
+
+type MakeMembership<M> = Box<dyn FnOnce(MembershipSetup) -> Result<M, InvalidConfig> + Send>;
+type MakeRegistry<R> = Box<dyn FnOnce(RegistrySetup) -> R + Send>;
+type MakeAuthenticator<A> = Box<dyn FnOnce() -> Result<A, StartError> + Send>;
+
+/// Settings of a node that is going to be started; made by [`Node::builder`].
+///
+/// Addresses and names are checked by [`NodeBuilder::start`].
+#[must_use]
+pub struct NodeBuilder<S: Stack = DefaultStack> {
+    settings: Settings,
+    transport: S::Transport,
+    membership: MakeMembership<S::Membership>,
+    registry: MakeRegistry<S::Registry>,
+    authenticator: MakeAuthenticator<S::Authenticator>,
+}
+
+struct Settings {
+    id: NodeId,
+    name: Option<String>,
+    cluster: String,
+    role: Role,
+    listen: Option<String>,
+    advertise: Option<String>,
+    seeds: Vec<String>,
+    incarnation: Option<Incarnation>,
+    runtime: Option<Runtime>,
+    workers: Option<usize>,
+    system: Option<System>,
+    mailbox_capacity: Option<usize>,
+    bounds: Bounds,
+}
+
+impl NodeBuilder {
+    pub(crate) fn new(id: NodeId) -> NodeBuilder {
+        NodeBuilder {
+            settings: Settings {
+                id,
+                name: None,
+                cluster: CLUSTER_DEFAULT.into(),
+                role: Role::Member,
+                listen: None,
+                advertise: None,
+                seeds: Vec::new(),
+                incarnation: None,
+                runtime: None,
+                workers: None,
+                system: None,
+                mailbox_capacity: None,
+                bounds: Bounds {
+                    outgoing_bytes_max: OUTGOING_BYTES_DEFAULT,
+                    payload_bytes_max: PAYLOAD_BYTES_DEFAULT,
+                },
+            },
+            transport: Tcp::new(),
+            membership: swim(SwimConfig::lan()),
+            registry: Box::new(|setup| {
+                Gossip::new(setup.node, setup.incarnation, RegistryConfig::default(), setup.seed)
+            }),
+            authenticator: Box::new(|| {
+                let keypair = StaticKeypair::generate().map_err(StartError::Identity)?;
+                Ok(NoiseXx::new(keypair, Allowlist::open()))
+            }),
+        }
+    }
+}
+
+fn swim(config: SwimConfig) -> MakeMembership<Swim> {
+    Box::new(move |setup: MembershipSetup| {
+        let config = SwimConfig { seeds: setup.seeds, ..config };
+        Swim::new(setup.local, config, setup.seed, setup.now)
+    })
+}
+
+impl<S: Stack> NodeBuilder<S> {
+    /// Listens at this address, for example `127.0.0.1:9001`, `[::1]:0`, `unix:/run/hew.sock`. Default: the node does
+    /// not listen; it dials others, and they cannot dial it.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.settings.listen = Some(address.into());
+        self
+    }
+
+    /// Tells others to dial this address instead of the one it listens at; for addresses that are translated.
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.settings.advertise = Some(address.into());
+        self
+    }
+
+    /// Joins the cluster through this address. May be called for several; they are tried again for ever.
+    pub fn join(mut self, address: impl Into<String>) -> Self {
+        self.settings.seeds.push(address.into());
+        self
+    }
+
+    /// The cluster to belong to. Default [`CLUSTER_DEFAULT`]. Nodes of different clusters refuse each other.
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.settings.cluster = name.into();
+        self
+    }
+
+    /// What people call this node. Default: nothing.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Uses the cluster through the nodes it [connects](Node::connect) to, without becoming a member of it.
+    pub fn client(mut self) -> Self {
+        self.settings.role = Role::Client;
+        self
+    }
+
+    /// This start of the node: must be greater than every earlier one of the same node id. Default: the milliseconds
+    /// since 1970.
+    pub fn incarnation(mut self, incarnation: Incarnation) -> Self {
+        self.settings.incarnation = Some(incarnation);
+        self
+    }
+
+    /// Runs everything of the node on this runtime, which stays the caller's. Default: one thread for the links and
+    /// [`NodeBuilder::workers`] for actors, which end with the node.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.settings.runtime = Some(runtime);
+        self
+    }
+
+    /// Threads for actors, 1 to 256. Default: as many as there are processors.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.settings.workers = Some(workers);
+        self
+    }
+
+    /// Gives the actors of an existing system to the node. They stay when the node stops.
+    pub fn system(mut self, system: System) -> Self {
+        self.settings.system = Some(system);
+        self
+    }
+
+    /// Mailbox capacity of actors that ask for none, at least 1. Default
+    /// [`MAILBOX_CAPACITY`](hew_actor::MAILBOX_CAPACITY).
+    pub fn mailbox_capacity(mut self, messages: usize) -> Self {
+        self.settings.mailbox_capacity = Some(messages);
+        self
+    }
+
+    /// Bound on the bytes queued or unacknowledged for each other node; from 64 KiB. Default
+    /// [`OUTGOING_BYTES_DEFAULT`]. A single larger message is accepted when nothing else is held.
+    pub fn outgoing_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.bounds.outgoing_bytes_max = bytes;
+        self
+    }
+
+    /// Bound on the payload of one message to or from other nodes; 1 KiB to [`PAYLOAD_BYTES_MAX`]. Default 64 MiB.
+    pub fn payload_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.bounds.payload_bytes_max = bytes;
+        self
+    }
+
+    /// Carries bytes by another transport. Default [`Tcp`].
+    pub fn transport<T: Transport>(
+        self,
+        transport: T,
+    ) -> NodeBuilder<Compose<T, S::Membership, S::Registry, S::Authenticator>> {
+        let NodeBuilder { settings, membership, registry, authenticator, .. } = self;
+        NodeBuilder { settings, transport, membership, registry, authenticator }
+    }
+
+    /// Decides who is alive by another membership. Default [`Swim`] with [`SwimConfig::lan`].
+    pub fn membership<M: hew_cluster::Membership>(
+        self,
+        make: impl FnOnce(MembershipSetup) -> Result<M, InvalidConfig> + Send + 'static,
+    ) -> NodeBuilder<Compose<S::Transport, M, S::Registry, S::Authenticator>> {
+        let NodeBuilder { settings, transport, registry, authenticator, .. } = self;
+        NodeBuilder { settings, transport, membership: Box::new(make), registry, authenticator }
+    }
+
+    /// Decides what names mean by another registry. Default [`Gossip`].
+    pub fn registry<R: hew_registry::Registry>(
+        self,
+        make: impl FnOnce(RegistrySetup) -> R + Send + 'static,
+    ) -> NodeBuilder<Compose<S::Transport, S::Membership, R, S::Authenticator>> {
+        let NodeBuilder { settings, transport, membership, authenticator, .. } = self;
+        NodeBuilder { settings, transport, membership, registry: Box::new(make), authenticator }
+    }
+
+    /// Authenticates and protects links by another authenticator. Default: [`NoiseXx`] with a key made for this start,
+    /// which accepts any key and pins the first one of each node id.
+    pub fn authenticator<A: hew_security::Authenticator>(
+        self,
+        authenticator: A,
+    ) -> NodeBuilder<Compose<S::Transport, S::Membership, S::Registry, A>> {
+        let NodeBuilder { settings, transport, membership, registry, .. } = self;
+        let authenticator: MakeAuthenticator<A> = Box::new(move || Ok(authenticator));
+        NodeBuilder { settings, transport, membership, registry, authenticator }
+    }
+
+    /// Who this node is, and who may talk to it: Noise XX with this key and this list.
+    pub fn identity(
+        self,
+        keypair: StaticKeypair,
+        allowlist: Allowlist,
+    ) -> NodeBuilder<Compose<S::Transport, S::Membership, S::Registry, NoiseXx>> {
+        self.authenticator(NoiseXx::new(keypair, allowlist))
+    }
+
+    /// Settings of SWIM.
+    pub fn swim(
+        self,
+        config: SwimConfig,
+    ) -> NodeBuilder<Compose<S::Transport, Swim, S::Registry, S::Authenticator>> {
+        let NodeBuilder { settings, transport, registry, authenticator, .. } = self;
+        NodeBuilder { settings, transport, membership: swim(config), registry, authenticator }
+    }
+
+    /// Starts the node. When this returns it listens; joining goes on in the background, see
+    /// [`Node::wait_for_members`].
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting and the cause.
+    pub async fn start(self) -> Result<Node<S>, StartError> {
+        let NodeBuilder { settings, transport, membership, registry, authenticator } = self;
+        let checked = settings.check()?;
+        let authenticator = authenticator()?;
+        let threads = Threads::start(&settings)?;
+        let result =
+            start(&settings, checked, &threads, transport, membership, registry, authenticator).await;
+        if result.is_err() {
+            threads.stop();
+        }
+        result
+    }
+}
+
+/// Settings whose text has been read.
+struct Checked {
+    listen: Option<Addr>,
+    advertise: Option<Addr>,
+    seeds: Vec<String>,
+    name: Option<Name>,
+    cluster: Name,
+}
+
+impl Settings {
+    fn check(&self) -> Result<Checked, StartError> {
+        if self.id.is_local() {
+            return Err(StartError::NodeId);
+        }
+        range("workers", self.workers.unwrap_or(1), 1, hew_actor::WORKERS_MAX)?;
+        range("outgoing_bytes_max", self.bounds.outgoing_bytes_max, 64 << 10, usize::MAX >> 2)?;
+        range("payload_bytes_max", self.bounds.payload_bytes_max, 1 << 10, PAYLOAD_BYTES_MAX)?;
+        let capacity = self.mailbox_capacity.unwrap_or(1);
+        range("mailbox_capacity", capacity, 1, hew_actor::MAILBOX_CAPACITY_MAX)?;
+        if let Some(system) = &self.system
+            && !system.node().is_local()
+            && system.node() != self.id
+        {
+            return Err(StartError::SystemTaken { node: system.node() });
+        }
+        let seeds = self.seeds.iter().map(|seed| address("join", seed).map(|addr| addr.to_string()));
+        let advertise = self.advertise.as_deref().map(|text| address("advertise", text)).transpose()?;
+        Ok(Checked {
+            listen: self.listen.as_deref().map(|text| address("listen", text)).transpose()?,
+            advertise,
+            seeds: seeds.collect::<Result<_, _>>()?,
+            name: self.name.as_deref().map(|text| name("name", text)).transpose()?,
+            cluster: name("cluster", &self.cluster)?,
+        })
+    }
+}
+
+fn range(setting: &'static str, given: usize, min: usize, max: usize) -> Result<(), StartError> {
+    if (min..=max).contains(&given) {
+        return Ok(());
+    }
+    Err(StartError::Range { setting, given: given as u64, min: min as u64, max: max as u64 })
+}
+
+fn address(setting: &'static str, text: &str) -> Result<Addr, StartError> {
+    text.parse().map_err(|error| StartError::Address { setting, error })
+}
+
+fn name(setting: &'static str, text: &str) -> Result<Name, StartError> {
+    Name::new(text).map_err(|error| StartError::Name { setting, error })
+}
+
+/// What the node runs on, and what of it ends with the node.
+struct Threads {
+    links: Runtime,
+    actors: Runtime,
+    owns_links: bool,
+    owns_actors: bool,
+}
+
+impl Threads {
+    fn start(settings: &Settings) -> Result<Threads, StartError> {
+        if let Some(runtime) = &settings.runtime {
+            let (links, actors) = (runtime.clone(), runtime.clone());
+            return Ok(Threads { links, actors, owns_links: false, owns_actors: false });
+        }
+        let config = |name: &str, workers: Option<usize>| {
+            let defaults = RuntimeConfig::default();
+            RuntimeConfig {
+                name: format!("hew-{name}-{}", settings.id),
+                workers: workers.unwrap_or(defaults.workers),
+                ..defaults
+            }
+        };
+        // A thread of their own for the links: no actor that blocks its worker can make the node look dead.
+        let links = Runtime::start(config("links", Some(1))).map_err(StartError::Threads)?;
+        let actors = match &settings.system {
+            Some(system) => system.runtime().clone(),
+            None => match Runtime::start(config("actors", settings.workers)) {
+                Ok(actors) => actors,
+                Err(error) => {
+                    links.shutdown();
+                    return Err(StartError::Threads(error));
+                }
+            },
+        };
+        Ok(Threads { links, actors, owns_links: true, owns_actors: settings.system.is_none() })
+    }
+
+    fn stop(&self) {
+        if self.owns_links {
+            self.links.shutdown();
+        }
+        if self.owns_actors {
+            self.actors.shutdown();
+        }
+    }
+}
+
+async fn start<S: Stack>(
+    settings: &Settings,
+    checked: Checked,
+    threads: &Threads,
+    transport: S::Transport,
+    membership: MakeMembership<S::Membership>,
+    registry: MakeRegistry<S::Registry>,
+    authenticator: S::Authenticator,
+) -> Result<Node<S>, StartError> {
+    let id = settings.id;
+    let links = threads.links.clone();
+    let incarnation = settings.incarnation.unwrap_or_else(|| Incarnation(links.unix_ms()));
+    let listener = match &checked.listen {
+        Some(addr) => Some(transport.listen(addr).await.map_err(StartError::Listen)?),
+        None => None,
+    };
+    let local_addr = listener.as_ref().map(|listener| listener.local_addr());
+    let advertised = checked.advertise.or_else(|| local_addr.clone()).map(|addr| addr.to_string());
+    let membership = membership(MembershipSetup {
+        local: LocalMember { node: id, incarnation, address: advertised.clone() },
+        seeds: checked.seeds,
+        seed: links.seed(),
+        now: links.now(),
+    })?;
+    let registry = registry(RegistrySetup { node: id, incarnation, seed: links.seed() });
+    let system = settings.system.clone().unwrap_or_else(|| {
+        let defaults = SystemConfig::default();
+        let config = SystemConfig {
+            node: id,
+            first_serial: incarnation.first_serial(),
+            mailbox_capacity: settings.mailbox_capacity.unwrap_or(defaults.mailbox_capacity),
+        };
+        System::new(threads.actors.clone(), config)
+    });
+    system.set_node(id);
+    let shared = Arc::new(Shared {
+        id,
+        incarnation,
+        name: checked.name,
+        cluster: checked.cluster,
+        role: settings.role,
+        asks: crate::asks::Asks::new(links.seed()),
+        runtime: links.clone(),
+        system: system.clone(),
+        bounds: settings.bounds,
+        peers: Default::default(),
+        monitors: Default::default(),
+        links: Default::default(),
+        events: Default::default(),
+        stats: Default::default(),
+        control: OnceLock::new(),
+    });
+    system.set_outside(Arc::new(ToOthers(Arc::downgrade(&shared))));
+    let core = Core::new(Parts { shared, transport, authenticator, membership, registry, advertised });
+    let view: Arc<dyn service::View> = Arc::<Core<S>>::clone(&core);
+    let service = service::start(&system, Arc::downgrade(&view));
+    if let Some(listener) = listener {
+        links.spawn(acceptor::accept_all(Arc::clone(&core), listener)).detach();
+    }
+    links.spawn(Arc::clone(&core).run_timers()).detach();
+    // Membership may have something to do from the start.
+    core.drive(|_, _| ());
+    let owned = Owned {
+        links: threads.owns_links.then_some(links),
+        actors: threads.owns_actors.then(|| threads.actors.clone()),
+        system: settings.system.is_none(),
+    };
+    Ok(Node::new(core, owned, local_addr, service.map(|service| service.pid())))
+}

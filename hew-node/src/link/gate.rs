@@ -1,0 +1,160 @@
+//! The node's decisions during a handshake: whether a peer is welcome, and what it is told.
+
+use super::handshake::Gate;
+use super::peer::{Agreed, Peer};
+use super::settle::{Existing, Settled, settle};
+use crate::core::Core;
+use crate::stack::Stack;
+use hew_security::Admission;
+use hew_wire::{Extension, Hello, NodeId, Refusal, RefusalStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long an older incarnation has to show that it still lives when a newer one appears.
+const LIFE_SIGN: Duration = Duration::from_millis(300);
+
+/// Which side of the connection this node is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    /// It dialled; the node it wants to find there, if it knows.
+    Dialer { expected: Option<NodeId> },
+    /// It accepted, at this time.
+    Listener { accepted: Instant },
+}
+
+/// See the module's documentation. One for each handshake.
+pub(crate) struct LinkGate<'a, S: Stack> {
+    core: &'a Core<S>,
+    side: Side,
+    peer: Option<Arc<Peer>>,
+    ours: Option<Extension>,
+    connected: Option<NodeId>,
+}
+
+impl<'a, S: Stack> LinkGate<'a, S> {
+    pub(crate) fn new(core: &'a Core<S>, side: Side) -> LinkGate<'a, S> {
+        LinkGate { core, side, peer: None, ours: None, connected: None }
+    }
+
+    /// The peer, and what both sides' words agree on; after a handshake that succeeded.
+    pub(crate) fn agreed(
+        &self,
+        peer: &hew_security::Peer,
+        theirs: &Extension,
+        encrypted: bool,
+    ) -> Option<(Arc<Peer>, Agreed)> {
+        let (known, ours) = (self.peer.clone()?, self.ours.as_ref()?);
+        let resumed = ours.session != 0 && ours.session == theirs.session;
+        let session = if resumed { ours.session } else { ours.fresh.wrapping_add(theirs.fresh).max(1) };
+        let agreed = Agreed {
+            incarnation: theirs.incarnation,
+            public_key: peer.key,
+            encrypted,
+            dialed_here: matches!(self.side, Side::Dialer { .. }),
+            resumed,
+            session,
+            received: theirs.received,
+        };
+        Some((known, agreed))
+    }
+
+    /// The node at the other end, if the dial was given up because there is a connection to it already.
+    pub(crate) fn connected(&self) -> Option<NodeId> {
+        self.connected
+    }
+
+    /// Whether the incarnation that this node has a connection to answers while a newer one knocks.
+    async fn older_lives(&self, peer: &Peer) -> bool {
+        if !peer.is_connected() {
+            return false;
+        }
+        let runtime = &self.core.shared.runtime;
+        let asked = runtime.now();
+        peer.ask_for_life();
+        runtime.sleep(LIFE_SIGN).await;
+        peer.is_connected() && peer.heard().is_some_and(|heard| heard > asked)
+    }
+}
+
+impl<S: Stack> Gate for LinkGate<'_, S> {
+    fn admit(&mut self, hello: &Hello) -> Admission {
+        let conflict =
+            |reason: String| Admission::Refuse(Refusal::new(RefusalStatus::NodeIdConflict, reason));
+        if hello.node == self.core.shared.id {
+            return conflict(format!("node id {} is this node's own", hello.node));
+        }
+        if let Side::Dialer { expected: Some(expected) } = self.side
+            && expected != hello.node
+        {
+            return conflict(format!("node {expected} was expected here, not node {}", hello.node));
+        }
+        let peer = self.core.shared.peer(hello.node);
+        if matches!(self.side, Side::Dialer { .. }) {
+            if peer.is_connected() {
+                self.connected = Some(hello.node);
+                return Admission::Refuse(Refusal::new(RefusalStatus::Busy, "connected already"));
+            }
+            peer.set_dialing(true);
+        }
+        let ours = self.core.extension(&peer);
+        self.ours = Some(ours.clone());
+        self.peer = Some(peer);
+        Admission::Accept { extension: ours }
+    }
+
+    async fn confirm(&mut self, proven: &hew_security::Peer, theirs: &Extension) -> Result<(), Refusal> {
+        let refuse = |status, reason: String| Err(Refusal::new(status, reason));
+        let shared = &self.core.shared;
+        if theirs.cluster != shared.cluster {
+            let reason = format!("this is cluster {}, not {}", shared.cluster, theirs.cluster);
+            return refuse(RefusalStatus::ClusterMismatch, reason);
+        }
+        let Some(peer) = self.peer.clone() else {
+            return refuse(RefusalStatus::Malformed, "no hello".into());
+        };
+        let known = peer.incarnation();
+        if let Some(known) = known.filter(|known| *known > theirs.incarnation) {
+            let reason = format!(
+                "node {} is known with incarnation {known}, which is newer than {}",
+                proven.node, theirs.incarnation
+            );
+            return refuse(RefusalStatus::NodeIdConflict, reason);
+        }
+        if known.is_some_and(|known| known < theirs.incarnation) && self.older_lives(&peer).await {
+            let reason = format!("node {} is running already, and answers", proven.node);
+            return refuse(RefusalStatus::NodeIdConflict, reason);
+        }
+        let existing = peer.with_connection(|connection, dialing| match (connection, self.side) {
+            // What a dialer finds came up while it was dialling.
+            (Some(connection), Side::Dialer { .. }) => {
+                Existing::Connected { dialed_here: connection.dialed_here, older: false }
+            }
+            (Some(connection), Side::Listener { accepted }) => Existing::Connected {
+                dialed_here: connection.dialed_here,
+                older: connection.since < accepted,
+            },
+            (None, Side::Listener { .. }) if dialing => Existing::Dialing,
+            (None, _) => Existing::None,
+        });
+        let settled = match self.side {
+            Side::Listener { .. } => settle(shared.id, proven.node, existing),
+            // Seen from the listener, which decides by the same rule with the roles exchanged.
+            Side::Dialer { .. } => match existing {
+                Existing::Connected { dialed_here: false, .. } if shared.id > proven.node => Settled::Refuse,
+                _ => Settled::Take,
+            },
+        };
+        match settled {
+            Settled::Take => Ok(()),
+            Settled::Refuse => refuse(RefusalStatus::Busy, "another connection between the two stays".into()),
+        }
+    }
+}
+
+impl<S: Stack> Drop for LinkGate<'_, S> {
+    fn drop(&mut self) {
+        if let (Some(peer), Side::Dialer { .. }) = (&self.peer, self.side) {
+            peer.set_dialing(false);
+        }
+    }
+}

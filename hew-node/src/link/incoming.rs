@@ -1,0 +1,356 @@
+//! What one node has received from another: counts frames, drops repeated ones, puts fragments together.
+//!
+//! Pure: no I/O, no waiting; time is an argument.
+
+use hew_wire::DecodeError;
+use hew_wire::frame::{
+    FRAME_BODY_BYTES_MAX, FragmentHead, Frame, FrameHeader, FrameKind, flags, read_number,
+};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Larger frames that may be incomplete at the same time, per peer. Lanes bound an honest peer to 8.
+const INCOMPLETE_MAX: usize = 64;
+/// An incomplete frame whose next part does not come for this long ends the session.
+const INCOMPLETE_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Why a connection must end: the peer broke a rule of the protocol. Frames accepted before stay accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    #[error("the first frame is of kind {kind:#04x}, not a start")]
+    NoStart { kind: u8 },
+    #[error("a second start")]
+    SecondStart,
+    #[error("frames up to {received} were received and the connection starts at {start}")]
+    Gap { start: u64, received: u64 },
+    #[error("acknowledges frame {claimed}, and {sent} were sent")]
+    NeverSent { claimed: u64, sent: u64 },
+    #[error("{0}")]
+    Undecodable(#[from] DecodeError),
+    #[error("a frame of kind {kind:#04x} inside a fragmented frame")]
+    Nested { kind: u8 },
+    #[error("more than {limit} {what} in incomplete frames")]
+    OverBudget { what: &'static str, limit: usize },
+    #[error("part at {offset} of fragmented frame {id}, expected {expected}")]
+    OutOfOrder { id: u32, offset: u32, expected: usize },
+    #[error("a fragmented frame stayed incomplete for {} s", INCOMPLETE_IDLE_MAX.as_secs())]
+    Incomplete,
+}
+
+impl Violation {
+    /// A short stable name for counters.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Violation::NoStart { .. } => "no_start",
+            Violation::SecondStart => "second_start",
+            Violation::Gap { .. } => "gap",
+            Violation::NeverSent { .. } => "never_sent",
+            Violation::Undecodable(_) => "undecodable",
+            Violation::Nested { .. } => "nested",
+            Violation::OverBudget { .. } => "over_budget",
+            Violation::OutOfOrder { .. } => "out_of_order",
+            Violation::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// What a frame means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Accepted<'a> {
+    /// A message, a reply or a control message that was not seen before.
+    New(Frame<'a>),
+    /// As [`Accepted::New`]: a frame that was put together from fragments, header included.
+    Whole(Vec<u8>),
+    /// The peer has received every frame up to this number.
+    Acknowledged(u64),
+    /// The peer wants an acknowledgement now.
+    Heartbeat,
+    /// The peer ends the connection on purpose; its reason.
+    Goodbye(String),
+    /// Nothing to do: a frame seen before, or a part of a larger one.
+    Nothing,
+    /// A frame of a kind, or with flags, that this version does not know.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Incomplete {
+    total: u32,
+    bytes: Vec<u8>,
+    last_part: Instant,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// Number of the last sequenced frame received in this session.
+    received: u64,
+    /// Number of the next sequenced frame on this connection; none before its start.
+    next: Option<u64>,
+    incomplete: BTreeMap<u32, Incomplete>,
+    incomplete_bytes: usize,
+    frame_bytes_max: usize,
+}
+
+impl Incoming {
+    /// `frame_bytes_max` bounds one fragmented frame; incomplete ones together are bounded by twice that.
+    pub(crate) fn new(frame_bytes_max: usize) -> Incoming {
+        Incoming {
+            received: 0,
+            next: None,
+            incomplete: BTreeMap::new(),
+            incomplete_bytes: 0,
+            frame_bytes_max,
+        }
+    }
+
+    /// A new session: nothing has been received.
+    pub(crate) fn clear(&mut self) {
+        *self = Incoming::new(self.frame_bytes_max);
+    }
+
+    /// A new connection of the same session.
+    pub(crate) fn begin(&mut self) {
+        self.next = None;
+    }
+
+    /// Number of sequenced frames received in this session.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(crate) fn accept<'a>(&mut self, now: Instant, frame: Frame<'a>) -> Result<Accepted<'a>, Violation> {
+        let kind = FrameKind::from_u8(frame.header.kind);
+        let Some(next) = self.next else {
+            if kind != Some(FrameKind::Start) {
+                return Err(Violation::NoStart { kind: frame.header.kind });
+            }
+            let start = read_number(&frame)?;
+            if start == 0 || start > self.received + 1 {
+                return Err(Violation::Gap { start, received: self.received });
+            }
+            self.next = Some(start);
+            return Ok(Accepted::Nothing);
+        };
+        if frame.body.len() > FRAME_BODY_BYTES_MAX {
+            let (given, limit) = (frame.body.len() as u64, FRAME_BODY_BYTES_MAX as u64);
+            return Err(DecodeError::TooLarge { what: "frame", given, limit }.into());
+        }
+        if frame.header.is_sequenced() {
+            self.next = Some(next + 1);
+            if next <= self.received {
+                return Ok(Accepted::Nothing);
+            }
+            self.received = next;
+        }
+        if frame.header.flags & flags::MANDATORY & !flags::KNOWN_MANDATORY != 0 {
+            return Ok(Accepted::Unknown);
+        }
+        Ok(match kind {
+            Some(FrameKind::Message | FrameKind::Reply | FrameKind::Control) => Accepted::New(frame),
+            Some(FrameKind::Fragment) => return self.accept_part(now, &frame),
+            Some(FrameKind::Start) => return Err(Violation::SecondStart),
+            Some(FrameKind::Ack) => Accepted::Acknowledged(read_number(&frame)?),
+            Some(FrameKind::Heartbeat) => Accepted::Heartbeat,
+            Some(FrameKind::Goodbye) => Accepted::Goodbye(goodbye_text(frame.body)),
+            None => Accepted::Unknown,
+        })
+    }
+
+    /// When [`Incoming::handle_timeout`] wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.incomplete.values().map(|incomplete| incomplete.last_part + INCOMPLETE_IDLE_MAX).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        match self.poll_timeout() {
+            Some(at) if at <= now => Err(Violation::Incomplete),
+            _ => Ok(()),
+        }
+    }
+
+    fn accept_part(&mut self, now: Instant, frame: &Frame<'_>) -> Result<Accepted<'static>, Violation> {
+        let (head, part) = FragmentHead::decode(frame)?;
+        if head.total as usize > self.frame_bytes_max {
+            let (given, limit) = (u64::from(head.total), self.frame_bytes_max as u64);
+            return Err(DecodeError::TooLarge { what: "fragmented frame", given, limit }.into());
+        }
+        if self.incomplete_bytes + part.len() > 2 * self.frame_bytes_max {
+            return Err(Violation::OverBudget { what: "bytes", limit: 2 * self.frame_bytes_max });
+        }
+        let count = self.incomplete.len();
+        let incomplete = match self.incomplete.entry(head.id) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                if count == INCOMPLETE_MAX {
+                    return Err(Violation::OverBudget { what: "frames", limit: INCOMPLETE_MAX });
+                }
+                entry.insert(Incomplete { total: head.total, bytes: Vec::new(), last_part: now })
+            }
+        };
+        let expected = incomplete.bytes.len();
+        if head.offset as usize != expected || head.total != incomplete.total {
+            return Err(Violation::OutOfOrder { id: head.id, offset: head.offset, expected });
+        }
+        // The vector grows with what has come, not with what was announced.
+        incomplete.bytes.extend_from_slice(part);
+        incomplete.last_part = now;
+        self.incomplete_bytes += part.len();
+        if incomplete.bytes.len() < incomplete.total as usize {
+            return Ok(Accepted::Nothing);
+        }
+        let Some(whole) = self.incomplete.remove(&head.id) else { return Ok(Accepted::Nothing) };
+        self.incomplete_bytes -= whole.bytes.len();
+        let header = FrameHeader::decode(&whole.bytes)?;
+        match FrameKind::from_u8(header.kind) {
+            Some(FrameKind::Message | FrameKind::Reply) => {}
+            Some(_) => return Err(Violation::Nested { kind: header.kind }),
+            None => return Ok(Accepted::Unknown),
+        }
+        if header.flags & flags::MANDATORY & !flags::KNOWN_MANDATORY != 0 {
+            return Ok(Accepted::Unknown);
+        }
+        let (_, rest) = Frame::split(&whole.bytes)?;
+        if !rest.is_empty() {
+            return Err(DecodeError::Trailing { what: "fragmented frame", bytes: rest.len() }.into());
+        }
+        Ok(Accepted::Whole(whole.bytes))
+    }
+}
+
+fn goodbye_text(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(255)]).escape_debug().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hew_wire::frame::{write_frame, write_number};
+
+    const LIMIT: usize = 1 << 20;
+
+    fn started(start: u64) -> Incoming {
+        let mut incoming = Incoming::new(LIMIT);
+        incoming.received = start - 1;
+        feed(&mut incoming, &number(FrameKind::Start, start)).unwrap();
+        incoming
+    }
+
+    fn number(kind: FrameKind, value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_number(&mut bytes, kind, value);
+        bytes
+    }
+
+    fn frame(kind: FrameKind, body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, kind, 1, 0, &[body]);
+        bytes
+    }
+
+    fn part(id: u32, total: u32, offset: u32, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        FragmentHead { id, total, offset }.write(&mut out, 1, bytes);
+        out
+    }
+
+    fn feed<'a>(incoming: &mut Incoming, bytes: &'a [u8]) -> Result<Accepted<'a>, Violation> {
+        let (frame, _) = Frame::split(bytes).unwrap();
+        incoming.accept(Instant::now(), frame)
+    }
+
+    #[test]
+    fn a_connection_begins_with_a_start_without_a_gap() {
+        let mut incoming = Incoming::new(LIMIT);
+        let message = frame(FrameKind::Message, &[0; 20]);
+        assert_eq!(feed(&mut incoming, &message), Err(Violation::NoStart { kind: 1 }));
+        assert_eq!(
+            feed(&mut incoming, &number(FrameKind::Start, 2)),
+            Err(Violation::Gap { start: 2, received: 0 })
+        );
+        assert_eq!(
+            feed(&mut incoming, &number(FrameKind::Start, 0)),
+            Err(Violation::Gap { start: 0, received: 0 })
+        );
+        feed(&mut incoming, &number(FrameKind::Start, 1)).unwrap();
+        assert_eq!(feed(&mut incoming, &number(FrameKind::Start, 1)), Err(Violation::SecondStart));
+    }
+
+    #[test]
+    fn repeated_frames_are_dropped() {
+        let mut incoming = started(5);
+        let message = frame(FrameKind::Message, &[0; 20]);
+        for _ in 5..8 {
+            assert!(matches!(feed(&mut incoming, &message), Ok(Accepted::New(_))));
+        }
+        assert_eq!(incoming.received(), 7);
+        incoming.begin();
+        feed(&mut incoming, &number(FrameKind::Start, 6)).unwrap();
+        assert_eq!(feed(&mut incoming, &message), Ok(Accepted::Nothing));
+        assert_eq!(feed(&mut incoming, &message), Ok(Accepted::Nothing));
+        assert!(matches!(feed(&mut incoming, &message), Ok(Accepted::New(_))));
+        assert_eq!(incoming.received(), 8);
+    }
+
+    #[test]
+    fn kinds_and_flags_of_later_versions_are_skipped_and_counted() {
+        let mut incoming = started(1);
+        for (kind, flags, received) in [(0x7F, 0, 1), (0xF0, 0, 1), (0x01, 0x8000, 2), (0x83, 0x8000, 2)] {
+            let header = FrameHeader { kind, lane: 0, flags, length: 0 };
+            let bytes = header.encode();
+            assert_eq!(feed(&mut incoming, &bytes), Ok(Accepted::Unknown), "kind {kind:#x}");
+            assert_eq!(incoming.received(), received, "kind {kind:#x}");
+        }
+    }
+
+    #[test]
+    fn fragments_become_a_frame() {
+        let mut incoming = started(1);
+        let whole = frame(FrameKind::Message, &vec![7; 200_000]);
+        let total = whole.len() as u32;
+        let mut offset = 0;
+        for bytes in whole.chunks(60_000) {
+            let part = part(9, total, offset, bytes);
+            offset += bytes.len() as u32;
+            match feed(&mut incoming, &part).unwrap() {
+                Accepted::Whole(bytes) => assert!(offset == total && bytes == whole),
+                other => assert!(offset < total && other == Accepted::Nothing),
+            }
+        }
+        assert_eq!((incoming.incomplete_bytes, incoming.incomplete.len()), (0, 0));
+    }
+
+    #[test]
+    fn fragments_that_lie_end_the_connection() {
+        let limit = LIMIT as u32;
+        let check = |parts: &[Vec<u8>], expected: &str| {
+            let mut incoming = started(1);
+            let mut last = Ok(Accepted::Nothing);
+            for part in parts {
+                last = feed(&mut incoming, part);
+            }
+            assert_eq!(last.unwrap_err().code(), expected);
+        };
+        check(&[part(1, limit + 1, 0, b"x")], "undecodable");
+        check(&[part(1, 10, 1, b"x")], "out_of_order");
+        check(&[part(1, 10, 0, b"x"), part(1, 10, 2, b"x")], "out_of_order");
+        check(&[part(1, 10, 0, b"x"), part(1, 11, 1, b"x")], "out_of_order");
+        check(&[part(1, 8, 0, &frame(FrameKind::Start, b""))], "nested");
+        check(&[part(1, 8, 0, &frame(FrameKind::Fragment, b""))], "nested");
+        check(&[part(1, 9, 0, &[frame(FrameKind::Message, b""), vec![0]].concat())], "undecodable");
+        let many: Vec<_> = (0..=INCOMPLETE_MAX as u32).map(|id| part(id, 10, 0, b"x")).collect();
+        check(&many, "over_budget");
+        let large: Vec<_> = (0..35u32).map(|id| part(id, limit, 0, &vec![0; 61_000])).collect();
+        check(&large, "over_budget");
+    }
+
+    #[test]
+    fn an_abandoned_fragment_times_out() {
+        let mut incoming = started(1);
+        assert_eq!(incoming.poll_timeout(), None);
+        feed(&mut incoming, &part(1, 10, 0, b"x")).unwrap();
+        let at = incoming.poll_timeout().unwrap();
+        assert_eq!(incoming.handle_timeout(at - Duration::from_millis(1)), Ok(()));
+        assert_eq!(incoming.handle_timeout(at), Err(Violation::Incomplete));
+    }
+}

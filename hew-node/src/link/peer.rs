@@ -1,0 +1,566 @@
+//! One other node: what is queued for it, what came from it, and the session that ties connections together.
+
+use super::incoming::Incoming;
+use super::outgoing::{Chunk, Full, Lost, NeverSent, Outgoing, Urgency};
+use event_listener::{Event, EventListener};
+use hew_security::PublicKey;
+use hew_transport::Addr;
+use hew_wire::control::Control;
+use hew_wire::frame::{
+    FRAME_HEADER_BYTES, FrameKind, LANE_CONTROL, LANES, MessageHead, ReplyHead, write_frame,
+};
+use hew_wire::{Incarnation, NodeId, Pid};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Received bytes after which an acknowledgement is sent without waiting for its timer.
+const ACKNOWLEDGE_BYTES: usize = 256 * 1024;
+
+/// Whether a peer can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is known about it but that somebody named it.
+    Unknown,
+    /// Membership, or a connection, says that it is there.
+    Reachable,
+    /// Membership says that it is down, has left, or its session ended: messages to it are refused.
+    Gone,
+}
+
+/// A connection of the peer's session.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Counts the connections to this peer.
+    pub(crate) generation: u64,
+    /// This node dialled.
+    pub(crate) dialed_here: bool,
+    /// When it was attached.
+    pub(crate) since: Instant,
+    /// Whether its records are encrypted.
+    pub(crate) encrypted: bool,
+    /// Notified to end it.
+    pub(crate) close: Arc<Event>,
+}
+
+#[derive(Debug)]
+struct State {
+    standing: Standing,
+    address: Option<Addr>,
+    incarnation: Option<Incarnation>,
+    public_key: Option<PublicKey>,
+    /// The session's id, the same on both sides; 0 when there is none.
+    session: u64,
+    /// Sequenced frames received in the session.
+    received: u64,
+    /// Bytes received since the last acknowledgement was sent.
+    unacknowledged: usize,
+    /// The peer asked for an acknowledgement, or enough bytes came.
+    acknowledge_now: bool,
+    connection: Option<Connection>,
+    generation: u64,
+    dialing: bool,
+    /// When anything was last heard on the current connection.
+    heard: Option<Instant>,
+    /// Set when this node ends the connection on purpose, after what is queued.
+    goodbye: Option<String>,
+    /// The writer is to send a heartbeat at once.
+    life_wanted: bool,
+}
+
+/// What the handshake agreed on for a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) public_key: PublicKey,
+    pub(crate) encrypted: bool,
+    pub(crate) dialed_here: bool,
+    /// The session both sides still have, if they do.
+    pub(crate) resumed: bool,
+    /// The session's id from now on.
+    pub(crate) session: u64,
+    /// With `resumed`: how many frames the peer has received in it.
+    pub(crate) received: u64,
+}
+
+/// A connection that was attached to its session.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) generation: u64,
+    /// Number of the first sequenced frame that this node sends on it.
+    pub(crate) start: u64,
+    /// The session goes on; otherwise nothing has been received in it yet.
+    pub(crate) resumed: bool,
+    /// What an older session lost when it ended just now.
+    pub(crate) lost: Option<Lost>,
+}
+
+/// The link to another node, as [`Node::links`](crate::Node::links) shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkInfo {
+    /// The other node.
+    pub node: NodeId,
+    /// Whether there is a connection now.
+    pub connected: bool,
+    /// Whether that connection is encrypted.
+    pub encrypted: bool,
+    /// The static key that the node proved; `None` before the first encrypted connection.
+    pub public_key: Option<PublicKey>,
+    /// Which start of the node, as far as known.
+    pub incarnation: Option<Incarnation>,
+    /// Where it is dialled, if known.
+    pub address: Option<String>,
+    /// Bytes queued for it or not acknowledged by it.
+    pub outgoing_bytes: usize,
+}
+
+/// Why an outgoing frame was not queued. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PushError {
+    /// The peer's bound is reached.
+    Full,
+    /// The peer is down or was never there.
+    Gone,
+}
+
+impl From<Full> for PushError {
+    fn from(Full: Full) -> PushError {
+        PushError::Full
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) node: NodeId,
+    // Lock order: state, then outgoing; neither is held while anything outside this file is called.
+    state: Mutex<State>,
+    outgoing: Mutex<Outgoing>,
+    /// Held by the reader of a connection for as long as it lives, so that the reader of the next one begins where it
+    /// ended.
+    incoming: async_lock::Mutex<Incoming>,
+    /// Copy of `State::generation` for the reader, which looks at it for each frame.
+    generation: AtomicU64,
+    /// The writer, or without a connection the connector, may have something to do.
+    work: Event,
+    /// A connection was attached.
+    connected: Event,
+    /// Room was made for senders that wait.
+    room: Event,
+    /// Number of senders that wait for room, so that making room costs nothing when nobody does.
+    waiting: AtomicUsize,
+    /// `Standing::Gone`, for senders that hold no lock.
+    gone: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks, so a poisoned one still holds a consistent value.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Peer {
+    pub(crate) fn new(node: NodeId, outgoing_bytes_max: usize, frame_bytes_max: usize) -> Peer {
+        Peer {
+            node,
+            state: Mutex::new(State {
+                standing: Standing::Unknown,
+                address: None,
+                incarnation: None,
+                public_key: None,
+                session: 0,
+                received: 0,
+                unacknowledged: 0,
+                acknowledge_now: false,
+                connection: None,
+                generation: 0,
+                dialing: false,
+                heard: None,
+                goodbye: None,
+                life_wanted: false,
+            }),
+            outgoing: Mutex::new(Outgoing::new(outgoing_bytes_max)),
+            incoming: async_lock::Mutex::new(Incoming::new(frame_bytes_max)),
+            generation: AtomicU64::new(0),
+            work: Event::new(),
+            connected: Event::new(),
+            room: Event::new(),
+            waiting: AtomicUsize::new(0),
+            gone: AtomicBool::new(true),
+        }
+    }
+
+    // ---- what others queue ----
+
+    /// Queues a message of a user.
+    pub(crate) fn push_message(&self, head: &MessageHead, payload: &[u8]) -> Result<(), PushError> {
+        let size = FRAME_HEADER_BYTES + MessageHead::BYTES_WITH_REPLY + payload.len();
+        let lane = lane_of(head.source);
+        self.push(lane, size, Urgency::Ordinary, |out| head.write(out, lane, payload))
+    }
+
+    /// Queues the answer to an ask of this peer.
+    pub(crate) fn push_reply(&self, head: &ReplyHead, value: &[u8]) -> Result<(), PushError> {
+        const LANE: u8 = 1;
+        let size = FRAME_HEADER_BYTES + ReplyHead::BYTES + value.len();
+        self.push(LANE, size, Urgency::Owed, |out| head.write(out, LANE, value))
+    }
+
+    /// Queues a control message. One that is too long to encode is a defect of the sender and is reported as `Full`.
+    pub(crate) fn push_control(&self, control: &Control) -> Result<(), PushError> {
+        let mut body = Vec::with_capacity(128);
+        control.encode(&mut body).map_err(|_| PushError::Full)?;
+        self.push(LANE_CONTROL, FRAME_HEADER_BYTES + body.len(), Urgency::Owed, |out| {
+            write_frame(out, FrameKind::Control, LANE_CONTROL, 0, &[&body]);
+        })
+    }
+
+    fn push(
+        &self,
+        lane: u8,
+        size: usize,
+        urgency: Urgency,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), PushError> {
+        let mut outgoing = lock(&self.outgoing);
+        // Checked under the lock: `end_session` sets it before it clears the queue, so nothing is queued after that.
+        if self.gone.load(Ordering::Relaxed) {
+            return Err(PushError::Gone);
+        }
+        let was_idle = !outgoing.has_work();
+        outgoing.push(lane, size, urgency, write)?;
+        drop(outgoing);
+        if was_idle {
+            self.work.notify(usize::MAX);
+        }
+        Ok(())
+    }
+
+    /// Resolves when it is worth trying to queue again: room was made, or the peer is gone.
+    pub(crate) async fn wait_for_room(&self, size: usize) {
+        // Counted before looking: pairs with the load in `note_acknowledged`, which comes after making room.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
+        loop {
+            let listener = self.room.listen();
+            if self.gone.load(Ordering::SeqCst) || !lock(&self.outgoing).is_full_for(size) {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    // ---- what the writer and the connector do ----
+
+    /// Resolves when there may be something to do. Made before looking, so that nothing is missed.
+    pub(crate) fn listen_for_work(&self) -> EventListener {
+        self.work.listen()
+    }
+
+    /// Resolves when a connection may have come up.
+    pub(crate) fn listen_for_connection(&self) -> EventListener {
+        self.connected.listen()
+    }
+
+    /// Makes writer and connector look again.
+    pub(crate) fn wake(&self) {
+        self.work.notify(usize::MAX);
+    }
+
+    pub(crate) fn take_chunk(&self) -> Option<Arc<Chunk>> {
+        lock(&self.outgoing).take()
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        lock(&self.outgoing).held_bytes()
+    }
+
+    /// The number to acknowledge and whether that is urgent; none when the peer knows it all.
+    pub(crate) fn acknowledgement(&self) -> Option<(u64, bool)> {
+        let state = lock(&self.state);
+        let due = state.unacknowledged > 0 || state.acknowledge_now;
+        due.then_some((state.received, state.acknowledge_now))
+    }
+
+    /// As [`Peer::acknowledgement`]; it is going to be sent.
+    pub(crate) fn take_acknowledgement(&self) -> Option<u64> {
+        let mut state = lock(&self.state);
+        if state.unacknowledged == 0 && !state.acknowledge_now {
+            return None;
+        }
+        state.unacknowledged = 0;
+        state.acknowledge_now = false;
+        Some(state.received)
+    }
+
+    // ---- what the reader does ----
+
+    /// What has come in so far, for the reader of a connection; waits for the reader before it.
+    pub(crate) async fn incoming(&self) -> async_lock::MutexGuard<'_, Incoming> {
+        self.incoming.lock().await
+    }
+
+    /// Whether connection `generation` is still the current one.
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        self.generation.load(Ordering::Acquire) == generation
+    }
+
+    /// The reader of connection `generation` accepted `bytes` of frames, now `received` in all.
+    pub(crate) fn note_received(&self, generation: u64, received: u64, bytes: usize, asked: bool) {
+        let mut state = lock(&self.state);
+        if state.generation != generation {
+            return;
+        }
+        let first = state.unacknowledged == 0 && bytes > 0;
+        state.received = received;
+        state.unacknowledged += bytes;
+        let urgent = asked || state.unacknowledged >= ACKNOWLEDGE_BYTES;
+        state.acknowledge_now |= urgent;
+        drop(state);
+        // The writer arms its timer on the first bytes and acts at once when it is urgent.
+        if first || urgent {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn note_heard(&self, now: Instant) {
+        lock(&self.state).heard = Some(now);
+    }
+
+    /// When anything was last heard; long ago if never.
+    pub(crate) fn heard(&self) -> Option<Instant> {
+        lock(&self.state).heard
+    }
+
+    pub(crate) fn note_acknowledged(&self, number: u64) -> Result<(), NeverSent> {
+        lock(&self.outgoing).acknowledge(number)?;
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.room.notify(usize::MAX);
+        }
+        Ok(())
+    }
+
+    // ---- sessions and connections ----
+
+    /// The session this node still has with the peer (0: none) and how many frames it has received in it: what the
+    /// handshake tells the peer.
+    pub(crate) fn session(&self) -> (u64, u64) {
+        let state = lock(&self.state);
+        (state.session, state.received)
+    }
+
+    /// A connection was agreed on. An older one is closed.
+    pub(crate) fn attach(
+        &self,
+        now: Instant,
+        agreed: Agreed,
+        close: Arc<Event>,
+    ) -> Result<Attached, NeverSent> {
+        let mut state = lock(&self.state);
+        let mut outgoing = lock(&self.outgoing);
+        // The session may have ended since the handshake spoke of it.
+        let resumed = agreed.resumed && state.session == agreed.session;
+        let mut lost = None;
+        let start = if resumed {
+            outgoing.rewind(agreed.received)?
+        } else {
+            // What was queued before there ever was a session belongs to the new one.
+            if state.session != 0 {
+                lost = Some(outgoing.clear());
+            }
+            state.received = 0;
+            1
+        };
+        if let Some(older) = state.connection.take() {
+            older.close.notify(usize::MAX);
+        }
+        state.unacknowledged = 0;
+        state.acknowledge_now = false;
+        state.generation += 1;
+        state.session = agreed.session;
+        state.standing = Standing::Reachable;
+        state.incarnation = Some(agreed.incarnation);
+        state.public_key = Some(agreed.public_key);
+        let generation = state.generation;
+        state.connection = Some(Connection {
+            generation,
+            dialed_here: agreed.dialed_here,
+            since: now,
+            encrypted: agreed.encrypted,
+            close,
+        });
+        self.generation.store(generation, Ordering::Release);
+        self.gone.store(false, Ordering::SeqCst);
+        drop((outgoing, state));
+        self.wake();
+        self.connected.notify(usize::MAX);
+        Ok(Attached { generation, start, resumed, lost })
+    }
+
+    /// Connection `generation` has ended. Returns whether it was the current one.
+    pub(crate) fn detach(&self, generation: u64) -> bool {
+        let mut state = lock(&self.state);
+        let current = state.connection.as_ref().is_some_and(|connection| connection.generation == generation);
+        if current {
+            state.connection = None;
+        }
+        drop(state);
+        self.wake();
+        current
+    }
+
+    /// The session is over and the peer is gone until it is heard of again. Returns what was lost.
+    pub(crate) fn end_session(&self) -> Lost {
+        let mut state = lock(&self.state);
+        state.standing = Standing::Gone;
+        state.session = 0;
+        state.received = 0;
+        state.generation += 1;
+        self.generation.store(state.generation, Ordering::Release);
+        if let Some(connection) = state.connection.take() {
+            connection.close.notify(usize::MAX);
+        }
+        let mut outgoing = lock(&self.outgoing);
+        self.gone.store(true, Ordering::SeqCst);
+        let lost = outgoing.clear();
+        drop((outgoing, state));
+        self.room.notify(usize::MAX);
+        self.wake();
+        lost
+    }
+
+    /// Membership knows the peer, or somebody configured it: it may be sent to and dialled.
+    pub(crate) fn set_reachable(&self, incarnation: Option<Incarnation>, address: Option<Addr>) {
+        let mut state = lock(&self.state);
+        state.standing = Standing::Reachable;
+        if incarnation.is_some() {
+            state.incarnation = incarnation;
+        }
+        if address.is_some() {
+            state.address = address;
+        }
+        self.gone.store(false, Ordering::SeqCst);
+        drop(state);
+        self.wake();
+    }
+
+    /// Resolves when everything queued was acknowledged, or nothing is going to be.
+    pub(crate) async fn wait_until_drained(&self) {
+        // Senders that wait for room are told of every acknowledgement.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
+        loop {
+            let listener = self.room.listen();
+            if self.held_bytes() == 0 || !self.is_connected() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    /// Resolves when there is no connection.
+    pub(crate) async fn wait_until_disconnected(&self) {
+        loop {
+            let listener = self.work.listen();
+            if !self.is_connected() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        lock(&self.state).standing
+    }
+
+    pub(crate) fn address(&self) -> Option<Addr> {
+        lock(&self.state).address.clone()
+    }
+
+    pub(crate) fn incarnation(&self) -> Option<Incarnation> {
+        lock(&self.state).incarnation
+    }
+
+    pub(crate) fn info(&self) -> LinkInfo {
+        let outgoing_bytes = self.held_bytes();
+        let state = lock(&self.state);
+        LinkInfo {
+            node: self.node,
+            connected: state.connection.is_some(),
+            encrypted: state.connection.as_ref().is_some_and(|connection| connection.encrypted),
+            public_key: state.public_key.filter(|key| !key.is_zero()),
+            incarnation: state.incarnation,
+            address: state.address.as_ref().map(Addr::to_string),
+            outgoing_bytes,
+        }
+    }
+
+    pub(crate) fn set_dialing(&self, dialing: bool) {
+        lock(&self.state).dialing = dialing;
+    }
+
+    /// What `f` sees of the connection, and whether a dial is on its way.
+    pub(crate) fn with_connection<T>(&self, f: impl FnOnce(Option<&Connection>, bool) -> T) -> T {
+        let state = lock(&self.state);
+        f(state.connection.as_ref(), state.dialing)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        lock(&self.state).connection.is_some()
+    }
+
+    /// Ends the current connection after what is queued, and tells the peer that it was meant.
+    pub(crate) fn say_goodbye(&self, reason: &str) {
+        lock(&self.state).goodbye = Some(reason.to_owned());
+        self.wake();
+    }
+
+    /// Makes the writer ask the peer for a sign of life at once.
+    pub(crate) fn ask_for_life(&self) {
+        lock(&self.state).life_wanted = true;
+        self.wake();
+    }
+
+    /// Whether the writer is to ask for a sign of life; it does so now.
+    pub(crate) fn take_life_wanted(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).life_wanted)
+    }
+
+    /// The reason of a goodbye that the writer is to say.
+    pub(crate) fn goodbye(&self) -> Option<String> {
+        lock(&self.state).goodbye.clone()
+    }
+
+    /// Ends the current connection, if there is one; the session goes on.
+    pub(crate) fn close_connection(&self) {
+        if let Some(connection) = &lock(&self.state).connection {
+            connection.close.notify(usize::MAX);
+        }
+    }
+}
+
+/// Counts one that waits for room, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The lane of a sender: one sender always uses the same, so its messages keep their order.
+fn lane_of(source: Pid) -> u8 {
+    1 + (source.serial() % u64::from(LANES - 1)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_spread_over_the_ordinary_lanes() {
+        let lanes: std::collections::BTreeSet<u8> =
+            (0..100).map(|serial| lane_of(Pid::new(NodeId::from_raw(1), serial))).collect();
+        assert_eq!(lanes.into_iter().collect::<Vec<_>>(), (1..LANES).collect::<Vec<_>>());
+    }
+}

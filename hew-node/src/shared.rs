@@ -1,0 +1,301 @@
+//! What every part of a node shares, whatever its stack: identity, peers, open asks, monitors, events, counters.
+
+use crate::asks::Asks;
+use crate::crossing::Crossing;
+use crate::events::Events;
+use crate::link::incoming::Violation;
+use crate::link::outgoing::Lost;
+use crate::link::peer::{Peer, PushError};
+use crate::monitors::{Monitors, OnDown};
+use crate::outside::RemoteLinks;
+use crate::peers::Peers;
+use crate::stats::{Count, Stats};
+use hew_actor::{AskError, DeliverError, ReplyAddress, ReplySink, Runtime, System};
+use hew_wire::control::Control;
+use hew_wire::frame::{MessageHead, ReplyHead};
+use hew_wire::membership::MembershipMessage;
+use hew_wire::registry::RegistryMessage;
+use hew_wire::{DecodeError, ExitReason, Incarnation, Name, NodeId, Pid, Role};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// The parts of a node that depend on its stack, for those that do not.
+pub(crate) trait ControlPlane: Send + Sync {
+    /// A membership message came in.
+    fn handle_membership(&self, from: NodeId, message: MembershipMessage);
+    /// A registry message came in.
+    fn handle_registry(&self, from: NodeId, message: RegistryMessage);
+    /// Anything came in.
+    fn handle_heard(&self, from: NodeId);
+    /// A peer was mentioned for the first time: somebody has to connect to it.
+    fn adopt(&self, peer: &Arc<Peer>);
+}
+
+/// The bounds of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes queued or unacknowledged per peer.
+    pub(crate) outgoing_bytes_max: usize,
+    /// Bytes of one message's payload.
+    pub(crate) payload_bytes_max: usize,
+}
+
+/// See the module's documentation.
+pub(crate) struct Shared {
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) name: Option<Name>,
+    pub(crate) cluster: Name,
+    pub(crate) role: Role,
+    /// Clock, timers, randomness and tasks of links and of the control plane.
+    pub(crate) runtime: Runtime,
+    pub(crate) system: System,
+    pub(crate) bounds: Bounds,
+    pub(crate) peers: Peers,
+    pub(crate) asks: Asks,
+    pub(crate) monitors: Monitors,
+    pub(crate) links: RemoteLinks,
+    pub(crate) events: Events,
+    pub(crate) stats: Stats,
+    pub(crate) control: OnceLock<Weak<dyn ControlPlane>>,
+}
+
+impl Shared {
+    // ---- what goes out ----
+
+    /// The peer with that id; made if it was never mentioned.
+    pub(crate) fn peer(&self, node: NodeId) -> Arc<Peer> {
+        let Bounds { outgoing_bytes_max, payload_bytes_max } = self.bounds;
+        let frame_bytes_max = payload_bytes_max + 1024;
+        let (peer, made) = self.peers.peer_or(node, || Peer::new(node, outgoing_bytes_max, frame_bytes_max));
+        if made && node != self.id {
+            self.with_control(|control| control.adopt(&peer));
+        }
+        peer
+    }
+
+    /// The PID that messages of the running code come from: that of the actor whose handler runs, if one does.
+    pub(crate) fn sender(&self) -> Pid {
+        self.system.current().unwrap_or(Pid::from_raw(0))
+    }
+
+    pub(crate) fn check_size(&self, payload_bytes: usize) -> Result<(), String> {
+        let limit = self.bounds.payload_bytes_max;
+        if payload_bytes <= limit {
+            return Ok(());
+        }
+        Err(format!("a payload of {payload_bytes} bytes is over this node's limit of {limit}"))
+    }
+
+    pub(crate) fn push_control(&self, peer: &Arc<Peer>, control: &Control) -> Result<(), PushError> {
+        let result = peer.push_control(control);
+        if result == Err(PushError::Full) {
+            // A peer that takes no control messages any more cannot be told what it must know: its session ends.
+            self.stats.violation("control_overflow");
+            peer.close_connection();
+        }
+        result
+    }
+
+    /// As [`Shared::push_control`], where nothing has to be done if the peer is gone.
+    pub(crate) fn send_control(&self, peer: &Arc<Peer>, control: &Control) {
+        let _ = self.push_control(peer, control);
+    }
+
+    /// Opens an ask that goes to `target`, for a reply address that is being encoded.
+    pub(crate) fn open_ask(self: &Arc<Self>, target: NodeId, sink: ReplySink) -> Result<u64, String> {
+        let shared = Arc::downgrade(self);
+        self.asks.open(target, sink, move |reference| {
+            if let Some(shared) = shared.upgrade() {
+                shared.asks.withdraw(reference);
+            }
+        })
+    }
+
+    /// Answers a question that came from another node, or one of this node whose address came back.
+    pub(crate) fn send_reply(self: &Arc<Self>, address: ReplyAddress, answer: Result<Vec<u8>, AskError>) {
+        if address.node == self.id {
+            match self.asks.withdraw(address.reference) {
+                Some(sink) => {
+                    let crossing = Crossing::incoming(self, self.id, None);
+                    crossing.enter(|| sink.complete(answer.as_deref().map_err(Clone::clone)));
+                }
+                None => self.stats.add(Count::RepliesUnexpected, 1),
+            }
+            return;
+        }
+        let peer = self.peer(address.node);
+        let reference = address.reference;
+        let pushed = match &answer {
+            Ok(value) => match self.check_size(value.len()) {
+                Ok(()) => peer.push_reply(&ReplyHead { reference, status: 0 }, value),
+                Err(text) => push_error(&peer, reference, &AskError::Unencodable(text)),
+            },
+            Err(error) => push_error(&peer, reference, error),
+        };
+        if pushed.is_err() {
+            self.stats.add(Count::RepliesLost, 1);
+        }
+    }
+
+    /// Watches an actor of another node. `watcher` is the id of a local actor's monitor, to take it back by.
+    pub(crate) fn monitor_remote(&self, watcher: Option<u64>, target: Pid, on_down: OnDown) -> u64 {
+        let reference = self.monitors.add_outbound(watcher, target, on_down);
+        let peer = self.peer(target.node());
+        if self.push_control(&peer, &Control::Monitor { reference, target }).is_err() {
+            self.monitors.fire(target.node(), reference, ExitReason::NodeDown);
+        }
+        reference
+    }
+
+    /// Takes a monitor of this node back. Returns whether it had not fired; then it never will.
+    pub(crate) fn demonitor_remote(&self, reference: u64, target: Pid) -> bool {
+        let removed = self.monitors.remove_outbound(reference);
+        if removed {
+            self.send_control(&self.peer(target.node()), &Control::Demonitor { reference });
+        }
+        removed
+    }
+
+    /// As [`Shared::demonitor_remote`], by the id of a local actor's monitor.
+    pub(crate) fn demonitor_remote_actor(&self, watcher: u64, target: Pid) {
+        if let Some(reference) = self.monitors.outbound_of(watcher) {
+            self.demonitor_remote(reference, target);
+        }
+    }
+
+    // ---- what comes in ----
+
+    pub(crate) fn receive_message(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead, payload: &[u8]) {
+        let crossing = Crossing::incoming(self, peer.node, head.reply);
+        let delivered = if head.target.node() == self.id {
+            let source = (head.source.raw() != 0).then_some(head.source);
+            crossing.enter(|| self.system.deliver(head.target, source, head.msg_type, payload))
+        } else {
+            // Messages are not forwarded; a node id that is not ours is a stale or invented PID.
+            Err(DeliverError::NoProcess)
+        };
+        let error = match delivered {
+            Ok(()) => {
+                self.stats.add(Count::MessagesReceived, 1);
+                return;
+            }
+            Err(DeliverError::NoProcess) => AskError::Ended(ExitReason::NoProcess),
+            Err(DeliverError::Full) => AskError::Full,
+            Err(DeliverError::Undecodable(text)) => AskError::Undecodable(text),
+            Err(DeliverError::NotRemote) => AskError::NotAllowed,
+        };
+        self.stats.add(Count::MessagesRefused, 1);
+        crossing.refuse(error);
+    }
+
+    pub(crate) fn receive_reply(self: &Arc<Self>, peer: &Arc<Peer>, head: &ReplyHead, value: &[u8]) {
+        let Some(sink) = self.asks.withdraw(head.reference) else {
+            self.stats.add(Count::RepliesUnexpected, 1);
+            return;
+        };
+        let answer = match head.status {
+            0 => Ok(value),
+            code => Err(AskError::from_code(code, &String::from_utf8_lossy(value))),
+        };
+        Crossing::incoming(self, peer.node, None).enter(|| sink.complete(answer));
+    }
+
+    pub(crate) fn receive_control(self: &Arc<Self>, peer: &Arc<Peer>, body: &[u8]) -> Result<(), Violation> {
+        let control = match Control::decode(body) {
+            Ok(control) => control,
+            Err(DecodeError::Unknown { .. }) => {
+                self.skip_unknown();
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match control {
+            Control::Membership(message) => {
+                self.with_control(|control| control.handle_membership(peer.node, message));
+            }
+            Control::Registry(message) => {
+                self.with_control(|control| control.handle_registry(peer.node, message));
+            }
+            Control::Monitor { reference, target } => self.receive_monitor(peer, reference, target),
+            Control::Demonitor { reference } => {
+                if let Some(watch) = self.monitors.remove_inbound(peer.node, reference) {
+                    self.system.unwatch(watch);
+                }
+            }
+            Control::Down { reference, reason } => {
+                if !self.monitors.fire(peer.node, reference, reason) {
+                    // Taken back while the answer was on its way, or a peer that makes things up.
+                    self.stats.control_error("unexpected_down");
+                }
+            }
+            Control::Link { from, to } => self.receive_link(peer, from, to),
+            Control::Unlink { from, to } => self.receive_unlink(peer, from, to),
+            Control::Exit { from, to, reason } => self.receive_exit(peer, from, to, reason),
+            Control::Stop { target } => {
+                self.system.stop(target);
+            }
+            Control::Kill { target } => {
+                self.system.kill(target);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_connection(&self, resumed: bool) {
+        self.stats.add(Count::Connections, 1);
+        self.stats.add(Count::Resumed, u64::from(resumed));
+    }
+
+    pub(crate) fn skip_unknown(&self) {
+        self.stats.add(Count::UnknownSkipped, 1);
+    }
+
+    fn receive_monitor(self: &Arc<Self>, peer: &Arc<Peer>, reference: u64, target: Pid) {
+        let slot = self.monitors.reserve_inbound(peer.node, reference);
+        if !slot || target.node() != self.id {
+            self.stats.control_error(if slot { "foreign_monitor" } else { "too_many_monitors" });
+            self.monitors.remove_inbound(peer.node, reference);
+            self.send_control(peer, &Control::Down { reference, reason: ExitReason::NoProcess });
+            return;
+        }
+        let (shared, watching) = (Arc::downgrade(self), Arc::clone(peer));
+        let watch = self.system.watch(target, move |_, reason| {
+            let Some(shared) = shared.upgrade() else { return };
+            if shared.monitors.end_inbound(watching.node, reference) {
+                shared.send_control(&watching, &Control::Down { reference, reason });
+            }
+        });
+        self.monitors.fill_inbound(peer.node, reference, watch);
+    }
+
+    // ---- ends ----
+
+    /// The session with `node` is over, and with it everything that pointed there: asks, monitors and links are
+    /// answered, each exactly once.
+    pub(crate) fn session_over(&self, node: NodeId, lost: Lost) {
+        self.stats.add(Count::MessagesLost, lost.messages);
+        self.stats.add(Count::RepliesLost, lost.replies);
+        self.asks.end_node(node);
+        for watch in self.monitors.end_node(node) {
+            self.system.unwatch(watch);
+        }
+        for (local, remote) in self.links.end_node(node) {
+            self.system.link_ended(local, remote, ExitReason::NodeDown);
+        }
+    }
+
+    fn with_control(&self, f: impl FnOnce(&dyn ControlPlane)) {
+        if let Some(control) = self.control.get().and_then(Weak::upgrade) {
+            f(&*control);
+        }
+    }
+
+    pub(crate) fn handle_heard(&self, node: NodeId) {
+        self.with_control(|control| control.handle_heard(node));
+    }
+}
+
+fn push_error(peer: &Arc<Peer>, reference: u64, error: &AskError) -> Result<(), PushError> {
+    let (status, text) = error.to_code();
+    peer.push_reply(&ReplyHead { reference, status }, text.as_bytes())
+}
