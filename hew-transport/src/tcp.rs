@@ -378,6 +378,20 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_is_connected_to_itself_is_recognised() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        assert!(is_connected_to_itself(&Async::new(socket).unwrap()));
+        block_on(async {
+            let listener = Tcp::new().listen(&addr("127.0.0.1:0")).await.unwrap();
+            let target = listener.local_addr().socket_addr().unwrap();
+            let dialled = Tcp::new().connect_one(target, Duration::from_secs(5)).await.unwrap();
+            assert!(!is_connected_to_itself(&dialled));
+        });
+    }
+
+    #[test]
     fn a_silent_peer_times_out() {
         block_on(async {
             // A listener whose queue is full does not answer: Linux drops the SYN.

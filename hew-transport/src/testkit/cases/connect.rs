@@ -5,7 +5,9 @@ use super::*;
 use crate::addr::Addr;
 use crate::error::TransportError;
 use crate::transport::{Listener, Transport};
-use futures_lite::future::zip;
+use futures_lite::future::{yield_now, zip};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What `local_addr` says is where to dial.
 pub async fn the_local_address_can_be_dialled<T: Transport>(kit: Kit<T>) {
@@ -104,6 +106,25 @@ pub async fn connections_before_accept_are_kept<T: Transport>(kit: Kit<T>) {
     }
     numbers.sort_unstable();
     assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+}
+
+/// An accept that waits in a task of its own is woken by a connection.
+pub async fn a_waiting_accept_is_woken<T: Transport>(kit: Kit<T>) {
+    let mut listener = kit.listen().await;
+    let addr = listener.local_addr();
+    let waits = Arc::new(AtomicBool::new(false));
+    let (acceptor, told) = (kit.clone(), waits.clone());
+    let accepting = kit.spawn(async move {
+        // Nothing is awaited between the two, so that who reads the flag finds the accept of the next line waiting.
+        told.store(true, Ordering::Release);
+        acceptor.accept(&mut listener).await
+    });
+    while !waits.load(Ordering::Acquire) {
+        yield_now().await;
+    }
+    let mut dialled = kit.connect(&addr).await;
+    let mut accepted = accepting.await;
+    expect_echo(&mut dialled, &mut accepted, 6).await;
 }
 
 /// A dialler that leaves before it is accepted does not keep the listener from accepting others.
