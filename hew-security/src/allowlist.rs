@@ -431,7 +431,10 @@ mod tests {
     #[test]
     fn the_text_form_reads_back() {
         let hex = key(0xAB).to_hex();
-        let text = format!("# peers\n\n 1\t{hex}  the "till's" Büro  \n* {hex}\r\n   # more\n65535 {}\n", hex.to_uppercase());
+        let text = format!(
+            "# peers\n\n 1\t{hex}  the \"till's\" Büro  \n* {hex}\r\n   # more\n65535 {}\n",
+            hex.to_uppercase()
+        );
         let entries = Allowlist::parse(&text).unwrap();
         let shown: Vec<_> = entries.iter().map(Entry::to_string).collect();
         assert_eq!(
