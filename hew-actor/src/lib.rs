@@ -28,6 +28,7 @@ mod reply;
 mod run;
 mod runtime;
 mod simulation;
+mod supervisor;
 mod system;
 mod table;
 mod task;
@@ -54,6 +55,10 @@ pub use reply::{Raw, RawReply, ReplySink, ReplyTo};
 pub use run::MESSAGES_PER_TURN;
 pub use runtime::{Elapsed, Runtime, RuntimeConfig, Sleep, WORKERS_MAX};
 pub use simulation::{POLLS_PER_INSTANT_MAX, Simulation, Stuck, UNIX_MS_BASE};
+pub use supervisor::{
+    AddChildError, BACKOFF_MAX, BACKOFF_MIN, ChildInfo, ChildRef, ChildSpec, Restart, START_DEADLINE,
+    STOP_DEADLINE, Strategy, Supervisor, SupervisorMessage, SupervisorRef,
+};
 pub use system::{ShutdownReport, SpawnOptions, System, SystemConfig};
 pub use task::Task;
 pub use timer::TimerRef;

@@ -7,6 +7,7 @@ use crate::counters::Reason;
 use crate::current::{self, Current, discarding};
 use crate::error::AskError;
 use crate::mailbox::{Mailbox, Next, SystemMessage, discard};
+use crate::reply::ReplyTo;
 use crate::unwind;
 use hew_wire::ExitReason;
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ pub(crate) fn task<A: Actor>(
     actor: A,
     cell: Arc<Cell<A::Message>>,
     per_turn: u32,
+    started: Option<ReplyTo<()>>,
 ) -> impl Future<Output = ()> + Send {
     let current = Current { system: cell.shared.id, serial: cell.serial };
     let context = Context::new(cell.clone());
@@ -33,6 +35,7 @@ pub(crate) fn task<A: Actor>(
         batch: VecDeque::new(),
         cell,
         per_turn: per_turn.max(1),
+        started,
         end: ExitReason::Killed,
     };
     async move {
@@ -50,6 +53,8 @@ struct Life<A: Actor> {
     batch: VecDeque<A::Message>,
     cell: Arc<Cell<A::Message>>,
     per_turn: u32,
+    /// Answered when the start hook is over.
+    started: Option<ReplyTo<()>>,
     /// Why it ends, if it were dropped now.
     end: ExitReason,
 }
@@ -83,6 +88,11 @@ impl<A: Actor> Life<A> {
         let Some(actor) = &mut self.actor else { return Ok(Some(ExitReason::Normal)) };
         let context = &mut self.context;
         let outcome = guarded(&self.cell.mailbox, async { actor.started(context).await }).await?;
+        if outcome == Outcome::Continue
+            && let Some(started) = self.started.take()
+        {
+            started.send(());
+        }
         Ok(reason_of(outcome))
     }
 
@@ -178,6 +188,9 @@ impl<A: Actor> Drop for Life<A> {
             if reason.is_normal() {
                 reason = panic;
             }
+        }
+        if let Some(started) = self.started.take() {
+            started.fail(AskError::Ended(reason.clone()));
         }
         self.cell.mailbox.finish(&reason);
         self.cell.shared.bury(&*self.cell as &dyn AnyCell, reason);

@@ -71,6 +71,9 @@ impl Runtime {
     }
 
     /// Runs a future on this runtime. After [`Runtime::shutdown`] the future is dropped without running.
+    ///
+    /// A panic in the future stays in its task. A panic in the `Drop` of the future or of its result, when nobody
+    /// awaits it, ends the process.
     pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
         match &self.inner {
             Inner::Threads(threads) => threads.spawn(future),

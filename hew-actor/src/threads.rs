@@ -82,8 +82,7 @@ impl Threads {
         let (stop, id) = (self.stop.clone(), self.id);
         let worker = std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
             WORKER_OF.set(id);
-            // A panic in a task's poll stays in the task. One in the Drop of a finished task's future or result does
-            // not: the worker survives that too.
+            // A panic in a task stays in the task; should one ever come this far, the worker goes on all the same.
             while catch_unwind(AssertUnwindSafe(|| async_io::block_on(executor.run(stop.wait())))).is_err() {}
         })?;
         self.workers.lock().push(worker);
