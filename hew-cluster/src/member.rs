@@ -185,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn a_member_takes_the_memory_that_the_settings_say() {
+        let bytes = size_of::<Member>();
+        println!("{bytes} bytes");
+        assert!(bytes <= 300, "{bytes} bytes");
+    }
+
+    #[test]
     fn the_order_of_statements() {
         let table = [
             // known, heard, verdict

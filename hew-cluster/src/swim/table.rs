@@ -220,8 +220,12 @@ impl Swim {
         let (was, incarnation) = (member.state, member.incarnation);
         let is_new = member.suspicion.is_none();
         let suspicion = member.suspicion.get_or_insert_with(|| Suspicion::new(now));
-        let is_confirmed =
-            suspicion.confirm(suspectors.iter().copied().filter(|&suspector| suspector != node));
+        // Nobody suspects itself, and others cannot suspect in this node's name.
+        let local = self.local;
+        let is_fit = |&suspector: &NodeId| {
+            suspector != node && !suspector.is_local() && (suspector != local || source == Source::Own)
+        };
+        let is_confirmed = suspicion.confirm(suspectors.iter().copied().filter(is_fit));
         suspicion.strengthen(evidence);
         let evidence = suspicion.evidence();
         member.state = MemberState::Suspect;
@@ -231,7 +235,9 @@ impl Swim {
         }
         // A machine that refuses connections is heard, so it says nothing about this node's own network.
         if evidence == Evidence::Refused {
-            self.accused.remove(&node);
+            if self.accused.remove(&node) {
+                self.review_isolation(Change::Ended);
+            }
         } else if source == Source::Own && self.accused.insert(node) {
             self.review_isolation(Change::Accused);
         }

@@ -126,6 +126,26 @@ fn what_cannot_be_true_is_skipped_and_the_rest_applied() {
 }
 
 #[test]
+fn nobody_confirms_in_the_name_of_this_node_of_the_suspect_or_of_nobody() {
+    let now = start();
+    let mut swim = linked(now, 5, SwimConfig::lan());
+    let others = (3..=9).map(|id| claim(id, 5, 0, MemberState::Alive)).collect();
+    swim.handle_message(now, n(2), gossip(others)).unwrap();
+    let lie =
+        MemberUpdate { suspectors: vec![n(1), n(3), n(0), n(2)], ..claim(3, 5, 0, MemberState::Suspect) };
+    swim.handle_message(now, n(2), gossip(vec![lie])).unwrap();
+    drain(&mut swim);
+    let join = MembershipMessage::Join { member: claim(2, 5, 0, MemberState::Alive) };
+    swim.handle_message(now, n(2), join).unwrap();
+    let told = drain(&mut swim).into_iter().find_map(|output| match output {
+        Output::Send { message: MembershipMessage::JoinReply { members, .. }, .. } => Some(members),
+        _ => None,
+    });
+    let about_3 = told.unwrap().into_iter().find(|update| update.node == n(3)).unwrap();
+    assert_eq!(about_3.suspectors, [n(2)]);
+}
+
+#[test]
 fn peers_that_cannot_be_are_refused() {
     let now = start();
     let mut swim = linked(now, 5, SwimConfig::lan());
