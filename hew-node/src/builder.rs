@@ -438,9 +438,7 @@ async fn start<S: Stack>(
     let core = Core::new(Parts { shared, transport, authenticator, membership, registry, advertised });
     let view: Arc<dyn service::View> = Arc::<Core<S>>::clone(&core);
     let service = service::start(&system, Arc::downgrade(&view));
-    if let Some(listener) = listener {
-        links.spawn(acceptor::accept_all(Arc::clone(&core), listener)).detach();
-    }
+    let accepting = listener.map(|listener| links.spawn(acceptor::accept_all(Arc::clone(&core), listener)));
     links.spawn(Arc::clone(&core).run_timers()).detach();
     // Membership may have something to do from the start.
     core.drive(|_, _| ());
@@ -449,5 +447,5 @@ async fn start<S: Stack>(
         actors: threads.owns_actors.then(|| threads.actors.clone()),
         system: settings.system.is_none(),
     };
-    Ok(Node::new(core, owned, local_addr, service.map(|service| service.pid())))
+    Ok(Node::new(core, owned, local_addr.zip(accepting), service.map(|service| service.pid())))
 }

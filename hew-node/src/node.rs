@@ -14,7 +14,7 @@ use crate::stack::{DefaultStack, Stack};
 use crate::stats::NodeStats;
 use futures_lite::future;
 use hew_actor::{
-    Actor, ActorRef, Elapsed, MonitorRef, RawMessage, Runtime, SpawnError, SpawnOptions, System,
+    Actor, ActorRef, Elapsed, MonitorRef, RawMessage, Runtime, SpawnError, SpawnOptions, System, Task,
 };
 use hew_cluster::{MemberState, Membership};
 use hew_registry::Registry;
@@ -46,6 +46,8 @@ struct Inner<S: Stack> {
     service: Option<Pid>,
     /// The watches that take an actor's names away when it ends, for actors that ever had one.
     named: Mutex<BTreeMap<Pid, MonitorRef>>,
+    /// Accepts connections; ended before the node counts as stopped, so that its address is free then.
+    accepting: Mutex<Option<Task<()>>>,
 }
 
 /// A node of a cluster. Cheap to clone; all clones are the same node.
@@ -76,10 +78,12 @@ impl<S: Stack> Node<S> {
     pub(crate) fn new(
         core: Arc<Core<S>>,
         owned: Owned,
-        local_addr: Option<Addr>,
+        listening: Option<(Addr, Task<()>)>,
         service: Option<Pid>,
     ) -> Node<S> {
-        Node { inner: Arc::new(Inner { core, owned, local_addr, service, named: Mutex::default() }) }
+        let (local_addr, accepting) = listening.unzip();
+        let (named, accepting) = (Mutex::default(), Mutex::new(accepting));
+        Node { inner: Arc::new(Inner { core, owned, local_addr, service, named, accepting }) }
     }
 
     // ---- actors ----
@@ -390,6 +394,7 @@ impl<S: Stack> Node<S> {
             }
         };
         let _ = self.runtime().timeout(GOODBYE_DEADLINE, said).await;
+        self.inner.stop_accepting().await;
         self.inner.stop();
         for runtime in [&self.inner.owned.actors, &self.inner.owned.links].into_iter().flatten() {
             runtime.shutdown();
@@ -397,8 +402,9 @@ impl<S: Stack> Node<S> {
     }
 
     /// Ends the node at once and without a word, as a crash of its process would: for tests of what others do then.
-    pub fn crash(&self) {
+    pub async fn crash(&self) {
         self.inner.stop();
+        self.inner.stop_accepting().await;
         for peer in self.inner.core.shared.peers.all() {
             let lost = peer.end_session();
             self.inner.core.shared.session_over(peer.node, lost);
@@ -443,6 +449,13 @@ impl<S: Stack> Inner<S> {
         self.core.stop();
         self.core.shared.events.publish(&NodeEvent::Stopped);
         self.core.shared.events.close();
+    }
+
+    async fn stop_accepting(&self) {
+        let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(accepting) = accepting {
+            accepting.cancel().await;
+        }
     }
 
     fn named(&self) -> MutexGuard<'_, BTreeMap<Pid, MonitorRef>> {

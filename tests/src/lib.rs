@@ -1,1 +1,8 @@
 //! Tests that cross crates: simulation, real processes, C programs.
+//!
+//! What several of them need is here; the tests themselves are in `tests/`, one file a story.
+
+#![forbid(unsafe_code)]
+
+pub mod actors;
+pub mod cluster;
