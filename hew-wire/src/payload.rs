@@ -8,7 +8,7 @@
 mod access;
 mod decode;
 mod encode;
-mod reader;
+pub(crate) mod reader;
 
 pub use decode::{decode_payload, decode_value};
 pub use encode::{EncodeError, encode_payload, encode_value};

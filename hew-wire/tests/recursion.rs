@@ -7,6 +7,7 @@
 
 use hew_wire::control::{CONTROL_BYTES_MAX, Control};
 use hew_wire::payload::{LEVELS_MAX, decode_payload, decode_value};
+use hew_wire::scan::scan;
 use hew_wire::{DecodeError, EXTENSION_BYTES_MAX, Extension as Extended};
 use proptest::prelude::*;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -297,6 +298,11 @@ fn whoever_reads_anything_stops_at_the_limit() {
         let outcome = read::<Any>(&nested(wrap, LEVELS_MAX, b"\xd4\x01\x01"));
         assert!(outcome.value.is_ok(), "{wrap:02x?}");
         check_stack::<Any>(outcome.stack_bytes);
+    }
+    for wrap in [&b"\x91"[..], b"\x81\x01"] {
+        let error = read::<Any>(&nested(wrap, 65, b"\xc0")).value.unwrap_err();
+        assert_eq!(error, scan("value", &nested(wrap, 65, b"\xc0")).unwrap_err());
+        assert!(matches!(error, DecodeError::TooDeep { limit: 64, .. }), "{error}");
     }
     // Keys that are maps.
     assert!(read::<Any>(&[vec![0x81; LEVELS_MAX], vec![0xc0; LEVELS_MAX + 1]].concat()).value.is_ok());

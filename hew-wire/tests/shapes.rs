@@ -210,6 +210,8 @@ fn wrong_shapes_are_refused() {
     ] {
         assert!(decode_value::<Choice>(bytes).is_err(), "{bytes:02x?}");
     }
+    let error = decode_value::<Choice>(b"\x82\xa4Unit\xc0\xa4Unit\xc0").unwrap_err();
+    assert!(error.to_string().contains("a map of 2 entries"), "{error}");
     assert!(decode_value::<Unit>(b"\x91\x01").is_err());
     assert!(decode_value::<Extension>(b"\x92\x01\xc4\x00").is_err());
     assert!(decode_value::<(u8, u8)>(b"\x93\x01\x02\x03").is_err());
