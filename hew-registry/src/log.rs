@@ -306,3 +306,113 @@ impl Log {
 fn span<T>(map: &BTreeMap<u64, T>, after: u64, upto: u64) -> impl Iterator<Item = (&u64, &T)> {
     map.range((Excluded(after), Included(upto.max(after))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Policy;
+    use hew_wire::{Incarnation, NodeId};
+
+    const DELETES_MAX: usize = 100;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn log() -> (NameTable, Log) {
+        let owner = Owner::new(NodeId::new(1).unwrap(), Incarnation(1), true);
+        (NameTable::new(1, Policy::KeepNewest), Log::new(owner))
+    }
+
+    /// Writes `+name` and `-name`.
+    fn write(table: &NameTable, log: &mut Log, changes: &[&str]) {
+        for change in changes {
+            let text = name(&change[1..]);
+            if change.starts_with('+') {
+                let pid = Pid::new(log.owner().node, 2000 + log.seq());
+                log.write_put(table, text, pid, 1);
+            } else {
+                log.write_delete(table, &text, DeleteReason::Unregistered, DELETES_MAX).expect("it is there");
+            }
+        }
+    }
+
+    fn names(table: &NameTable) -> Vec<String> {
+        table.names().into_iter().map(|(name, _)| name.to_string()).collect()
+    }
+
+    fn seqs(page: &Page) -> (Vec<u64>, Vec<u64>) {
+        (
+            page.puts.iter().map(|put| put.seq).collect(),
+            page.deletes.iter().map(|delete| delete.seq).collect(),
+        )
+    }
+
+    #[test]
+    fn pages_leave_out_what_was_overtaken() {
+        let (table, mut log) = log();
+        write(&table, &mut log, &["+a", "+b", "-a", "+a", "+c", "-c"]);
+        assert_eq!(seqs(&log.page(0, None)), (vec![2, 4], vec![3, 6]));
+        assert_eq!(seqs(&log.page(3, None)), (vec![4], vec![6]));
+        assert_eq!(
+            seqs(&log.page(0, Some(5))),
+            (vec![2, 4], vec![6]),
+            "deletions before a scan are left out"
+        );
+        let end = log.page(6, None);
+        assert_eq!((end.after, end.upto, end.head), (6, 6, 6));
+    }
+
+    #[test]
+    fn a_page_of_an_older_state_brings_nothing_back() {
+        let (owner_table, mut owner) = log();
+        write(&owner_table, &mut owner, &["+a", "+b", "+c"]);
+        let old = owner.page(0, Some(3));
+        write(&owner_table, &mut owner, &["-a", "-b", "+b"]);
+        let (table, mut copy) = log();
+        copy.apply(&table, owner.page(0, None), Authority::Adds, DELETES_MAX);
+        copy.advance(6);
+        let before = (names(&table), copy.digest());
+        assert_eq!(before.0, ["b", "c"]);
+        copy.apply(&table, old, Authority::Adds, DELETES_MAX);
+        assert_eq!((names(&table), copy.digest()), before);
+    }
+
+    #[test]
+    fn a_newer_entry_is_not_replaced_by_an_older_one() {
+        let (owner_table, mut owner) = log();
+        write(&owner_table, &mut owner, &["+a"]);
+        let old = owner.page(0, None);
+        write(&owner_table, &mut owner, &["-a", "+a"]);
+        let (table, mut copy) = log();
+        // In the middle of a scan: the later part of the log came by another way.
+        copy.apply(&table, owner.page(1, None), Authority::Adds, DELETES_MAX);
+        let before = table.lookup("a");
+        copy.apply(&table, old, Authority::Adds, DELETES_MAX);
+        assert_eq!(table.lookup("a"), before);
+        assert_eq!(copy.names(), 1);
+    }
+
+    #[test]
+    fn only_forgotten_deletions_make_a_scan_necessary() {
+        let (table, mut log) = log();
+        for _ in 0..DELETES_MAX + 5 {
+            write(&table, &mut log, &["+a", "-a"]);
+        }
+        let head = log.seq();
+        let pull = |after, scan| {
+            let (owner, incarnation) = (log.owner().node, log.owner().incarnation);
+            log.answer_from(&Pull { number: 1, owner, incarnation, after, scan })
+        };
+        // The deletions 2, 4, 6, 8 and 10 are forgotten.
+        assert_eq!(pull(10, None), (10, None));
+        assert_eq!(pull(9, None), (0, Some(head)));
+        assert_eq!(pull(0, None), (0, Some(head)), "who has nothing needs no deletions");
+        assert_eq!(pull(head + 1, None), (0, Some(head)), "who has too much");
+        assert_eq!(pull(5, Some(10)), (5, Some(10)));
+        assert_eq!(pull(5, Some(9)), (0, Some(head)), "a scan that missed deletions begins anew");
+        assert_eq!(pull(5, Some(head + 1)), (0, Some(head)));
+        assert!(log.can_continue(10, None) && !log.can_continue(9, None));
+        assert!(log.can_continue(9, Some(10)) && !log.can_continue(9, Some(9)));
+    }
+}

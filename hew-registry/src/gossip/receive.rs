@@ -194,6 +194,7 @@ impl Gossip {
         let Some(peer) = self.peers.get_mut(&owner) else { return Verdict::Applied };
         let copy = peer.copy_mut(owner);
         copy.scan = None;
+        let (incarnation, seq) = (copy.log.owner().incarnation, copy.log.seq());
         copy.log.advance(head);
         copy.log.end_scan(since);
         if authority == Authority::Overrules {
@@ -202,6 +203,10 @@ impl Gossip {
             let effects = copy.log.truncate(&self.table, head);
             self.names -= before - copy.log.names();
             effects.into_iter().for_each(|effect| self.tell(effect));
+            if seq > head {
+                // What was beyond is a lie, or news that overtook this answer: the owner knows.
+                self.offer(owner, Offer { incarnation, seq, peer: owner, repair: Repair::No });
+            }
         }
         Verdict::Applied
     }

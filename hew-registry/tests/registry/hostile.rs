@@ -180,6 +180,32 @@ fn a_copy_of_the_right_length_and_wrong_content_is_found() {
 }
 
 #[test]
+fn a_repair_that_breaks_off_leaves_a_copy_that_others_can_read() {
+    let mut cluster = Cluster::new(3, Config::default(), 1);
+    for i in 0..5000 {
+        cluster.register(2, &format!("n{i}")).unwrap();
+    }
+    cluster.run(ms(500));
+    cluster.disconnect(1, 2);
+    cluster.register(2, "right").unwrap();
+    let lie = Page { puts: vec![put(2, 5001, "wrong")], ..page(&cluster, 2, 5000, 5001) };
+    cluster.inject(3, 1, RegistryMessage::Page(lie)).unwrap();
+    cluster.connect(1, 2);
+    // The digest arrives, the pull leaves, the first pages come.
+    cluster.run(ms(14));
+    assert_eq!(cluster.nodes[&1].gossip.stats().rereads, 0, "not finished");
+    cluster.disconnect(1, 2);
+    cluster.boot(4);
+    cluster.connect(4, 1);
+    cluster.run(ms(1000));
+    assert!(cluster.nodes[&4].table.len() >= 5000);
+    cluster.connect(1, 2);
+    cluster.connect(4, 2);
+    cluster.run(ms(10_000));
+    cluster.check_agreement("after the second try");
+}
+
+#[test]
 fn an_offer_that_is_not_kept_blocks_a_pull_for_a_while_only() {
     let mut cluster = Cluster::new(3, Config::default(), 1);
     cluster.disconnect(1, 2);
