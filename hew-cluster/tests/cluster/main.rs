@@ -9,5 +9,6 @@ mod hostile;
 mod joining;
 mod random;
 mod sim;
+mod single;
 mod speed;
 mod suspicion;
