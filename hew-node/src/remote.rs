@@ -113,7 +113,7 @@ impl RemoteMailbox for RemoteNode {
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.peer.wait_for_room(0))
+        Box::pin(self.peer.wait_for_room())
     }
 
     fn stop(&self, target: Pid) {

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Head start of the node with the smaller id, so that two nodes that want each other rarely dial at once.
 const HEAD_START: Duration = Duration::from_millis(100);
-/// A connection that stood this long was a good one: the next dial comes without back-off.
-const GOOD_CONNECTION: Duration = Duration::from_secs(2);
+/// A connection that stood this long, or on which the session got on, was a good one: the next dial comes soon.
+const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 /// How long the session with a client is kept after its connection broke.
 const CLIENT_GRACE: Duration = Duration::from_secs(10);
 
@@ -248,9 +248,9 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
         }
         match dial(&*core, &address, Some(peer.node), None).await {
             Ok(link) => {
-                let since = runtime.now();
+                let (since, progress) = (runtime.now(), peer.progress());
                 link.run(&core).await;
-                if runtime.now() >= since + GOOD_CONNECTION {
+                if runtime.now() >= since + GOOD_CONNECTION || peer.progress() != progress {
                     backoff.reset();
                 }
             }

@@ -118,6 +118,8 @@ pub(crate) struct Outgoing {
     queued_bytes: usize,
     unacknowledged_bytes: usize,
     bound_bytes: usize,
+    /// The largest frame that was refused for want of room, for those who wait until it fits.
+    refused_bytes: usize,
     next_fragment: u32,
     spare: Vec<Vec<u8>>,
 }
@@ -141,6 +143,7 @@ impl Outgoing {
             queued_bytes: 0,
             unacknowledged_bytes: 0,
             bound_bytes,
+            refused_bytes: 0,
             next_fragment: 0,
             spare: Vec::new(),
         }
@@ -162,6 +165,7 @@ impl Outgoing {
         };
         let held = self.held_bytes();
         if held > 0 && held + size > bound {
+            self.refused_bytes = self.refused_bytes.max(size);
             return Err(Full);
         }
         let queue = &mut self.lanes[usize::from(lane)].bytes;
@@ -257,15 +261,25 @@ impl Outgoing {
         lost
     }
 
-    /// Whether an ordinary frame of `size` bytes would be refused now.
-    pub(crate) fn is_full_for(&self, size: usize) -> bool {
+    /// Whether those who were refused should try again: half of the bound is free, so that they come back to do
+    /// something, and the largest frame that was refused fits.
+    pub(crate) fn has_made_room(&mut self) -> bool {
         let held = self.held_bytes();
-        held > 0 && held + size > self.bound_bytes
+        let room = held == 0 || held <= self.bound_bytes / 2 && held + self.refused_bytes <= self.bound_bytes;
+        if room {
+            self.refused_bytes = 0;
+        }
+        room
     }
 
     /// Bytes queued or unacknowledged.
     pub(crate) fn held_bytes(&self) -> usize {
         self.queued_bytes + self.unacknowledged_bytes
+    }
+
+    /// Number of the last frame that the peer has acknowledged.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// Whether the next [`Outgoing::take`] returns something.

@@ -237,13 +237,13 @@ impl Peer {
     }
 
     /// Resolves when it is worth trying to queue again: room was made, or the peer is gone.
-    pub(crate) async fn wait_for_room(&self, size: usize) {
+    pub(crate) async fn wait_for_room(&self) {
         // Counted before looking: pairs with the load in `note_acknowledged`, which comes after making room.
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _waiting = Waiting(&self.waiting);
         loop {
             let listener = self.room.listen();
-            if self.gone.load(Ordering::SeqCst) || !lock(&self.outgoing).is_full_for(size) {
+            if self.gone.load(Ordering::SeqCst) || lock(&self.outgoing).has_made_room() {
                 return;
             }
             listener.await;
@@ -503,6 +503,12 @@ impl Peer {
     pub(crate) fn with_connection<T>(&self, f: impl FnOnce(Option<&Connection>, bool) -> T) -> T {
         let state = lock(&self.state);
         f(state.connection.as_ref(), state.dialing)
+    }
+
+    /// Grows whenever the session gets on, in either direction.
+    pub(crate) fn progress(&self) -> u64 {
+        let state = lock(&self.state);
+        state.received.wrapping_add(lock(&self.outgoing).acknowledged())
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -1,0 +1,288 @@
+//! Sessions in virtual time: connections break, sessions do not.
+
+use hew_actor::MailboxOptions;
+use hew_node::{Actor, ActorRef, Incarnation, NodeEvent, NodeId, SpawnOptions};
+use hew_tests::actors::{Counter, CounterActor, Journal, JournalActor};
+use hew_tests::cluster::{Cluster, SimNode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn two(cluster: &Cluster) -> [SimNode; 2] {
+    let first = cluster.start(1).await.expect("the node starts");
+    let second = cluster.start(2).await.expect("the node starts");
+    first.wait_for_members(2, SOON).await.expect("two members");
+    second.wait_for_members(2, SOON).await.expect("two members");
+    [first, second]
+}
+
+/// An actor with room for everything that a test sends.
+fn spawn_roomy<A>(node: &SimNode, actor: A) -> ActorRef<A::Message>
+where
+    A: Actor,
+    A::Message: Serialize + DeserializeOwned,
+{
+    let mailbox = MailboxOptions { capacity: Some(1 << 20), ..MailboxOptions::default() };
+    node.spawn_with(actor, SpawnOptions { mailbox, ..SpawnOptions::default() }).expect("it is spawned")
+}
+
+fn note(sender: u64, number: u64, bytes: usize) -> Journal {
+    Journal::Note { sender, number, ballast: vec![7; bytes] }
+}
+
+#[test]
+fn broken_connections_lose_double_and_reorder_nothing() {
+    for seed in 0..8 {
+        let cluster = Cluster::new(seed);
+        cluster.run(async {
+            let [first, second] = two(&cluster).await;
+            let journals =
+                [spawn_roomy(&first, JournalActor::default()), spawn_roomy(&second, JournalActor::default())];
+            let runtime = cluster.runtime();
+            const MESSAGES: u64 = 3000;
+            let send = async |from: &SimNode, to: &ActorRef<Journal>| {
+                let remote: ActorRef<Journal> = from.actor(to.pid()).expect("another node's actor");
+                for number in 0..MESSAGES {
+                    // Every now and then one that is cut into fragments.
+                    let bytes = if number % 500 == 499 { 200_000 } else { number as usize % 900 };
+                    remote.send(note(1, number, bytes)).await.expect("the node lives");
+                    if number % 10 == 0 {
+                        runtime.sleep(Duration::from_millis(10)).await;
+                    }
+                }
+            };
+            let breaking = async {
+                for _ in 0..40 {
+                    runtime.sleep(Duration::from_micros(73_300)).await;
+                    cluster.network().sever("n1", "n2");
+                }
+            };
+            futures::join!(send(&first, &journals[1]), send(&second, &journals[0]), breaking);
+            for journal in &journals {
+                // Asked by the other node, so that the question comes after all messages on the same way.
+                let other = if journal.pid().node() == first.id() { &second } else { &first };
+                let remote: ActorRef<Journal> = other.actor(journal.pid()).expect("another node's actor");
+                cluster
+                    .wait_until("everything is acknowledged", SOON, || {
+                        other.outgoing_bytes(journal.pid().node()) == 0
+                    })
+                    .await;
+                let report = remote.ask(Journal::Report).await.expect("the journal lives");
+                assert_eq!(report.first_error, None, "seed {seed}");
+                assert_eq!(report.received.get(&1), Some(&MESSAGES), "seed {seed}");
+            }
+            let stats = first.stats();
+            assert!(stats.resumed >= 10, "seed {seed}: the connections were not broken: {stats:?}");
+            assert_eq!((stats.messages_lost, stats.violations.len()), (0, 0), "seed {seed}: {stats:?}");
+            second.shutdown().await;
+            first.shutdown().await;
+        });
+    }
+}
+
+#[test]
+fn all_pairs_of_sixteen_dial_at_once_and_keep_one_connection_each() {
+    for seed in 0..2 {
+        let cluster = Cluster::new(seed);
+        cluster.run(async {
+            let mut nodes = Vec::new();
+            for id in 1..=16 {
+                // Everyone knows everyone from the start, so everyone dials everyone.
+                let seeds = (1..=16).filter(|&other| other != id).map(|other| format!("mem:n{other}"));
+                let builder = seeds.fold(cluster.builder(id), |builder, seed| builder.join(seed));
+                nodes.push(cluster.start_as(builder).await.expect("the node starts"));
+            }
+            for node in &nodes {
+                node.wait_for_members(16, SOON).await.expect("sixteen members");
+            }
+            let connected = |node: &SimNode| node.links().iter().filter(|link| link.connected).count();
+            cluster
+                .wait_until("all are linked", SOON, || nodes.iter().all(|node| connected(node) == 15))
+                .await;
+            let connections: u64 = nodes.iter().map(|node| node.stats().connections).sum();
+            // Nothing changes any more: every pair has settled on one connection.
+            cluster.runtime().sleep(Duration::from_secs(30)).await;
+            assert!(nodes.iter().all(|node| connected(node) == 15), "seed {seed}");
+            let later: u64 = nodes.iter().map(|node| node.stats().connections).sum();
+            assert_eq!(connections, later, "seed {seed}: connections still come and go");
+            for node in nodes {
+                node.shutdown().await;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_full_link_pushes_back_and_a_stopped_reader_costs_the_bound() {
+    let cluster = Cluster::new(1);
+    cluster.run(async {
+        const BOUND: usize = 256 << 10;
+        let first =
+            cluster.start_as(cluster.builder(1).outgoing_bytes_max(BOUND)).await.expect("the node starts");
+        let second = cluster.start(2).await.expect("the node starts");
+        first.wait_for_members(2, SOON).await.expect("two members");
+        let journal = spawn_roomy(&second, JournalActor::default());
+        let remote: ActorRef<Journal> = first.actor(journal.pid()).expect("another node's actor");
+        assert_eq!(remote.ask(Journal::Report).await.expect("the journal lives").first_error, None);
+        cluster.network().partition("n1", "n2");
+        let mut sent = 0;
+        let refused = loop {
+            match remote.try_send(note(1, sent, 1000)) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+            assert!(first.outgoing_bytes(second.id()) <= BOUND);
+        };
+        assert!(refused.is_full(), "{refused}");
+        assert!(
+            matches!(refused.into_message(), Journal::Note { number, .. } if number == sent),
+            "it comes back"
+        );
+        let waiting = cluster.runtime().spawn({
+            let remote = remote.clone();
+            async move { remote.send(note(1, sent, 1000)).await }
+        });
+        cluster.runtime().sleep(Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished(), "there is no room");
+        cluster.network().heal_all();
+        waiting.await.expect("room was made");
+        let report = remote.ask(Journal::Report).await.expect("the journal lives");
+        assert_eq!((report.first_error, report.received.get(&1).copied()), (None, Some(sent + 1)));
+        second.shutdown().await;
+        first.shutdown().await;
+    });
+}
+
+#[test]
+fn what_a_dead_node_did_not_get_is_counted() {
+    let cluster = Cluster::new(2);
+    cluster.run(async {
+        let [first, second] = two(&cluster).await;
+        let counter = second.spawn(CounterActor::default());
+        let remote: ActorRef<Counter> = first.actor(counter.pid()).expect("another node's actor");
+        cluster.network().partition("n1", "n2");
+        for _ in 0..50 {
+            remote.send(Counter::Add(1)).await.expect("nobody knows yet");
+        }
+        for mut events in [first.events(), second.events()] {
+            while !matches!(events.next().await.expect("the node runs"), NodeEvent::MemberDown { .. }) {}
+        }
+        assert_eq!(first.stats().messages_lost, 50);
+        assert_eq!(first.outgoing_bytes(second.id()), 0);
+        // When the network heals the two find each other again, in a new session that has nothing of the old one.
+        cluster.network().heal_all();
+        first.wait_for_members(2, 6 * SOON).await.expect("it is back");
+        second.wait_for_members(2, 6 * SOON).await.expect("it is back");
+        cluster.wait_until("the link is up", SOON, || first.links().iter().any(|link| link.connected)).await;
+        remote.send(Counter::Add(1)).await.expect("it is back");
+        assert_eq!(remote.ask(Counter::Get).await, Ok(1));
+        second.shutdown().await;
+        first.shutdown().await;
+    });
+}
+
+#[test]
+fn a_second_node_with_the_same_id_is_refused_while_the_first_one_lives() {
+    let cluster = Cluster::new(3);
+    cluster.run(async {
+        let [first, second] = two(&cluster).await;
+        let later = Incarnation(second.incarnation().0 + 5000);
+        let twin = cluster.builder(2).listen("mem:twin").incarnation(later);
+        let twin =
+            cluster.start_as(twin.transport(cluster.network().endpoint("twin"))).await.expect("it starts");
+        let mut events = twin.events();
+        let refused = async {
+            loop {
+                match events.next().await {
+                    Some(NodeEvent::Conflict { detail }) => return detail,
+                    Some(_) => {}
+                    None => panic!("no conflict was reported"),
+                }
+            }
+        };
+        let detail = cluster.runtime().timeout(SOON, refused).await.expect("the twin hears why");
+        assert!(
+            detail.contains("node_id_conflict") && detail.contains("node 2 is running already"),
+            "{detail}"
+        );
+        // The first one was not disturbed.
+        let counter = second.spawn(CounterActor::default());
+        let remote: ActorRef<Counter> = first.actor(counter.pid()).expect("another node's actor");
+        assert_eq!(remote.ask(Counter::Get).await, Ok(0));
+        twin.crash().await;
+        for node in [second, first] {
+            node.shutdown().await;
+        }
+    });
+}
+
+#[test]
+fn a_key_that_is_not_listed_or_pinned_to_another_id_is_refused() {
+    let cluster = Cluster::new(4);
+    cluster.run(async {
+        let first = cluster.start(1).await.expect("the node starts");
+        for (key_seed, expected) in [(1000, "not_allowed"), (3, "not_allowed")] {
+            let stranger = cluster.start_as(cluster.builder_with_key(2, key_seed)).await.expect("it starts");
+            let mut events = stranger.events();
+            let refused = async {
+                loop {
+                    if let Some(NodeEvent::Refused { cause, .. }) = events.next().await {
+                        return cause;
+                    }
+                }
+            };
+            let cause = cluster.runtime().timeout(SOON, refused).await.expect("the stranger hears why");
+            assert!(cause.contains(expected), "key {key_seed}: {cause}");
+            stranger.crash().await;
+        }
+        assert_eq!(first.members().len(), 1, "nobody got in");
+        assert!(first.stats().refusals.values().sum::<u64>() >= 2, "{:?}", first.stats().refusals);
+        first.shutdown().await;
+    });
+}
+
+#[test]
+fn another_cluster_is_refused() {
+    let cluster = Cluster::new(5);
+    cluster.run(async {
+        let first = cluster.start(1).await.expect("the node starts");
+        let other = cluster.start_as(cluster.builder(2).cluster("other")).await.expect("it starts");
+        let error = other.connect("mem:n1").await.expect_err("another cluster");
+        assert!(error.to_string().contains("cluster"), "{error}");
+        assert_eq!(first.members().len(), 1);
+        other.crash().await;
+        first.shutdown().await;
+    });
+}
+
+#[test]
+fn a_client_uses_the_cluster_without_being_a_member() {
+    use hew_node::{NodeRequest, Pid, SERVICE_SERIAL};
+    let cluster = Cluster::new(6);
+    cluster.run(async {
+        let [first, second] = two(&cluster).await;
+        let counter = second.spawn(CounterActor::default());
+        second.register("counter", &counter).await.expect("the name is free");
+        let client = cluster.start_as(cluster.builder(60).client()).await.expect("the client starts");
+        let through = client.connect("mem:n1").await.expect("node 1 listens");
+        assert_eq!(through, NodeId::from_raw(1));
+        let service: ActorRef<NodeRequest> =
+            client.actor(Pid::new(through, SERVICE_SERIAL)).expect("another node's actor");
+        let members = service.ask(NodeRequest::Members).await.expect("the service answers");
+        assert_eq!(members.iter().map(|member| member.node.raw()).collect::<Vec<_>>(), [1, 2]);
+        cluster.wait_until("the name spreads", SOON, || first.whereis("counter").is_some()).await;
+        let pid = service
+            .ask(|reply| NodeRequest::Lookup { name: "counter".into(), reply })
+            .await
+            .expect("the service answers");
+        assert_eq!(pid, Some(counter.pid()));
+        client.shutdown().await;
+        cluster.runtime().sleep(Duration::from_secs(15)).await;
+        assert_eq!(first.members().len(), 2, "the client never was a member");
+        for node in [second, first] {
+            node.shutdown().await;
+        }
+    });
+}
