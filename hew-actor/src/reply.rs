@@ -177,7 +177,7 @@ trait Sink: Send + Sync {
     fn complete(&self, answer: Result<&[u8], AskError>);
     fn release(&self);
     fn is_awaited(&self) -> bool;
-    fn on_abandoned(&self, f: Box<dyn FnOnce() + Send>);
+    fn on_abandoned(&self, f: Box<dyn FnOnce() + Send>) -> bool;
 }
 
 impl ReplySink {
@@ -203,12 +203,13 @@ impl ReplySink {
         self.sink.as_ref().is_some_and(|sink| sink.is_awaited())
     }
 
-    /// Calls `f` once when the asker stops waiting without an answer (deadline, cancelled), on the asker's thread; at
-    /// once if it already has. A later call replaces `f`. Never called for questions that came from another node.
-    pub fn on_abandoned(&self, f: impl FnOnce() + Send + 'static) {
-        if let Some(sink) = &self.sink {
-            sink.on_abandoned(Box::new(f));
-        }
+    /// Calls `f` once when the asker stops waiting without an answer (deadline, cancelled), on the asker's thread.
+    ///
+    /// `false`: it has stopped waiting already, and `f` will not be called. `f` is never called inside this call, so
+    /// the caller may hold the lock under which `f` forgets the question. A later call replaces `f`. Questions that
+    /// came from another node are not known to be abandoned: always `true`, never called.
+    pub fn on_abandoned(&self, f: impl FnOnce() + Send + 'static) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.on_abandoned(Box::new(f)))
     }
 }
 
@@ -246,20 +247,15 @@ impl<T: Send> Sink for SlotSink<T> {
         self.slot.is_awaited()
     }
 
-    fn on_abandoned(&self, f: Box<dyn FnOnce() + Send>) {
+    fn on_abandoned(&self, f: Box<dyn FnOnce() + Send>) -> bool {
         let mut state = self.slot.state.lock();
-        match state.progress {
-            Progress::Waiting => {
-                let old = state.abandoned.replace(f);
-                drop(state);
-                drop(old);
-            }
-            Progress::Done(_) => {}
-            Progress::Over => {
-                drop(state);
-                f();
-            }
+        if !matches!(state.progress, Progress::Waiting) {
+            return false;
         }
+        let old = state.abandoned.replace(f);
+        drop(state);
+        drop(old);
+        true
     }
 }
 
@@ -283,7 +279,9 @@ impl Sink for RelaySink {
         !self.relay.state.lock().done
     }
 
-    fn on_abandoned(&self, _: Box<dyn FnOnce() + Send>) {}
+    fn on_abandoned(&self, _: Box<dyn FnOnce() + Send>) -> bool {
+        true
+    }
 }
 
 /// The answering end towards another node; guards "exactly once".
