@@ -4,6 +4,7 @@
 //! field ignores it, and who does not know a tag skips the message.
 
 use crate::membership::MembershipMessage;
+use crate::payload::reader;
 use crate::registry::RegistryMessage;
 use crate::scan::scan;
 use crate::{DecodeError, ExitReason, Pid};
@@ -105,7 +106,11 @@ impl Control {
         let given = (out.len() - start) as u64;
         if given > CONTROL_BYTES_MAX as u64 {
             out.truncate(start);
-            return Err(DecodeError::TooLarge { what: "control message", given, limit: CONTROL_BYTES_MAX as u64 });
+            return Err(DecodeError::TooLarge {
+                what: "control message",
+                given,
+                limit: CONTROL_BYTES_MAX as u64,
+            });
         }
         Ok(())
     }
@@ -122,12 +127,17 @@ impl Control {
             return Err(DecodeError::TooLarge { what: WHAT, given, limit });
         }
         scan(WHAT, bytes)?;
-        let tag = tag(bytes).ok_or_else(|| DecodeError::Invalid { what: WHAT, reason: "not {tag: fields}".into() })?;
+        let tag = tag(bytes)
+            .ok_or_else(|| DecodeError::Invalid { what: WHAT, reason: "not {tag: fields}".into() })?;
         if !CONTROL_TAGS.contains(&tag) {
             return Err(DecodeError::Unknown { what: WHAT, kind: tag.escape_debug().take(64).collect() });
         }
-        rmp_serde::from_slice(bytes)
-            .map_err(|error| DecodeError::Invalid { what: WHAT, reason: format!("{tag}: {error}") })
+        reader::read(WHAT, bytes).map_err(|error| match error {
+            DecodeError::Invalid { what, reason } => {
+                DecodeError::Invalid { what, reason: format!("{tag}: {reason}") }
+            }
+            error => error,
+        })
     }
 }
 
@@ -203,7 +213,10 @@ mod tests {
         for tag in CONTROL_TAGS {
             let bytes = [&[0x81, 0xa0 | tag.len() as u8], tag.as_bytes(), &[0xc0]].concat();
             let error = Control::decode(&bytes).unwrap_err();
-            assert!(error.to_string().contains(tag) && !error.to_string().contains("unknown variant"), "{error}");
+            assert!(
+                error.to_string().contains(tag) && !error.to_string().contains("unknown variant"),
+                "{error}"
+            );
         }
     }
 
