@@ -1,4 +1,5 @@
 //! Questions are answered once, in time, or the asker hears why not.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

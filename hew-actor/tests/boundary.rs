@@ -1,4 +1,5 @@
 //! Messages as bytes between two systems: references and reply addresses cross and keep working.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Stopping, killing, closing, and shutting everything down.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

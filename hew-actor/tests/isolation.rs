@@ -1,4 +1,5 @@
 //! A failure stays in the actor that failed.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Messages arrive, in order, within the bounds of the mailbox.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Whoever wants to hear of an end hears of it exactly once.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

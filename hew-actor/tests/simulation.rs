@@ -1,4 +1,5 @@
 //! A simulated world: virtual time, and everything in an order drawn from a seed.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The real runtime: many starts and stops, storms, fairness.
+#![allow(clippy::unwrap_used, reason = "a test may, in its helpers too")]
 
 mod common;
 

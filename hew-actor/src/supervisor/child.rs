@@ -28,8 +28,7 @@ pub struct ChildSpec<M> {
     start_deadline: Duration,
     stop_deadline: Duration,
     options: SpawnOptions<M>,
-    #[expect(clippy::type_complexity, reason = "the closure that erases the actor's type, used here only")]
-    make: Box<dyn FnMut(&System, SpawnOptions<M>) -> Result<(ActorRef<M>, reply::Answer<()>), String> + Send>,
+    make: Make<M>,
 }
 
 impl<M: Send + 'static> ChildSpec<M> {
@@ -133,12 +132,19 @@ impl<M> fmt::Debug for ChildSpec<M> {
     }
 }
 
+/// Makes the actor of a child and waits for its start hook.
+type Start = Box<dyn FnMut(&System) -> BoxFuture<'static, Result<Pid, String>> + Send>;
+
+/// Makes the actor of a child whose messages are `M`; the answer comes when its start hook is over.
+type Make<M> =
+    Box<dyn FnMut(&System, SpawnOptions<M>) -> Result<(ActorRef<M>, reply::Answer<()>), String> + Send>;
+
 /// A child as its supervisor sees it.
 pub(crate) struct Child {
     pub(crate) name: String,
     pub(crate) restart: Restart,
     pub(crate) stop_deadline: Duration,
-    start: Box<dyn FnMut(&System) -> BoxFuture<'static, Result<Pid, String>> + Send>,
+    start: Start,
     vacate: Box<dyn Fn(Vacancy) + Send>,
 }
 

@@ -1,5 +1,6 @@
 //! What the stories share: an actor that does what it is told, a log, a gate, and worlds to run in.
 #![allow(dead_code, unreachable_pub, reason = "each story uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use event_listener::Event;
 use hew_actor::*;
@@ -72,6 +73,9 @@ impl Gate {
     }
 }
 
+/// Anything else.
+pub type Step = Box<dyn FnOnce(&mut Context<Cmd>) -> Outcome + Send>;
+
 pub enum Cmd {
     /// Adds the number to the log.
     Note(u64),
@@ -86,7 +90,7 @@ pub enum Cmd {
     /// Panics with a reply address in hand.
     PanicWith(ReplyTo<u64>),
     Panic(&'static str),
-    Run(Box<dyn FnOnce(&mut Context<Cmd>) -> Outcome + Send>),
+    Run(Step),
 }
 
 pub fn run(f: impl FnOnce(&mut Context<Cmd>) -> Outcome + Send + 'static) -> Cmd {
