@@ -314,10 +314,17 @@ impl Writer {
 
     async fn write<W: AsyncWrite + Unpin>(&mut self, stream: &mut W, frames: &[u8]) -> Result<(), End> {
         self.sealed.clear();
-        self.sealer.seal(&self.plain, &mut self.sealed)?;
+        let mut records = records(frames);
+        let first = records.next().unwrap_or_default();
+        if self.plain.len() + first.len() > RECORD_PLAINTEXT_BYTES_MAX {
+            self.sealer.seal_record(&[&self.plain], &mut self.sealed)?;
+            self.plain.clear();
+        }
+        // What is not part of the session shares a record with what is, where there is room.
+        self.sealer.seal_record(&[&self.plain, first], &mut self.sealed)?;
         self.plain.clear();
-        for record in records(frames) {
-            self.sealer.seal(record, &mut self.sealed)?;
+        for record in records {
+            self.sealer.seal_record(&[record], &mut self.sealed)?;
         }
         let started = self.shared.runtime.now();
         let writing = stream.write_all(&self.sealed);
