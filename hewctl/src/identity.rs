@@ -1,0 +1,92 @@
+//! Who a node is and whom it talks to, from the files that the operator names.
+
+use crate::failure::Failure;
+use hew_node::{Allowlist, StaticKeypair};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Largest allowlist file: room for [`hew_security::ALLOWLIST_ENTRIES_MAX`] lines with comments.
+const ALLOWLIST_BYTES_MAX: u64 = 32 << 20;
+
+/// Whom a node talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The keys in this file, and no others.
+    Strict(PathBuf),
+    /// Any key; the first one of each node id keeps it.
+    Open,
+}
+
+impl Access {
+    /// What one place (the command line, a file) says of it.
+    pub(crate) fn from_settings(allow: Option<PathBuf>, open: bool) -> Result<Option<Access>, Failure> {
+        match (allow, open) {
+            (Some(_), true) => {
+                Err(Failure::usage("an allowlist and `open` exclude each other: say one of them"))
+            }
+            (Some(path), false) => Ok(Some(Access::Strict(path))),
+            (None, true) => Ok(Some(Access::Open)),
+            (None, false) => Ok(None),
+        }
+    }
+
+    /// The list, read from its file.
+    pub(crate) fn allowlist(&self) -> Result<Allowlist, Failure> {
+        match self {
+            Access::Strict(path) => read_allowlist(path),
+            Access::Open => Ok(Allowlist::open()),
+        }
+    }
+}
+
+/// Reads a key file.
+pub(crate) fn read_key(path: &Path) -> Result<StaticKeypair, Failure> {
+    Ok(StaticKeypair::load(path)?)
+}
+
+/// A key for this process only.
+pub(crate) fn ephemeral_key() -> Result<StaticKeypair, Failure> {
+    StaticKeypair::generate().map_err(|error| Failure::failed(format_args!("no key could be made: {error}")))
+}
+
+/// Reads a strict allowlist.
+pub(crate) fn read_allowlist(path: &Path) -> Result<Allowlist, Failure> {
+    let whose = || format!("allowlist {}", path.display());
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(ALLOWLIST_BYTES_MAX + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = read().map_err(|error: std::io::Error| Failure::failed(error).of(whose()))?;
+    if text.len() as u64 > ALLOWLIST_BYTES_MAX {
+        return Err(Failure::failed(format_args!("is larger than {ALLOWLIST_BYTES_MAX} bytes")).of(whose()));
+    }
+    let entries = Allowlist::parse(&text).map_err(|error| Failure::from(error).of(path.display()))?;
+    Ok(Allowlist::strict(entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_says_one_thing_about_access() {
+        let file = || Some(PathBuf::from("a"));
+        assert_eq!(Access::from_settings(None, false), Ok(None));
+        assert_eq!(Access::from_settings(None, true), Ok(Some(Access::Open)));
+        assert_eq!(Access::from_settings(file(), false), Ok(Some(Access::Strict("a".into()))));
+        assert!(Access::from_settings(file(), true).is_err());
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("allow");
+        std::fs::write(&path, "# mine\n1 zz\n").unwrap();
+        let text = read_allowlist(&path).unwrap_err().text;
+        assert!(text.contains(&path.display().to_string()) && text.contains("line 2"), "{text}");
+        let missing = read_allowlist(&directory.path().join("none")).unwrap_err().text;
+        assert!(missing.contains("none") && missing.contains("No such file"), "{missing}");
+    }
+}
