@@ -62,8 +62,9 @@ fn kill_cuts_a_handler_at_its_await_and_runs_no_hook() {
         let story = |system: System| async move {
             let log = Log::default();
             let (actor, _gate) = busy(&system, &log, 2).await;
+            let ended = watched(&system, actor.pid());
             actor.kill();
-            assert_eq!(system.ended(actor.pid()).await, ExitReason::Killed);
+            assert_eq!(ended.await, ExitReason::Killed);
             assert_eq!(log.lines(), ["a started", "a dropped"]);
             assert_eq!(system.dead_letters().stopped, 2);
             assert!(!system.kill(actor.pid()));

@@ -331,6 +331,14 @@ impl Actor for Counting {
     }
 }
 
+/// A watch that counts.
+fn counting(calls: &Arc<AtomicU64>) -> impl FnOnce(Pid, ExitReason) + Send + use<> {
+    let calls = calls.clone();
+    move |_, _| {
+        calls.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn ten_thousand_races_of_monitor_against_exit_give_one_signal_each() {
     const RACES: u64 = 10_000;
@@ -345,8 +353,7 @@ fn ten_thousand_races_of_monitor_against_exit_give_one_signal_each() {
                 // The end comes from a worker, the monitor from here.
                 target.stop();
                 system.monitor(watcher.pid(), pid);
-                let calls = calls.clone();
-                system.watch(pid, move |_, _| drop(calls.fetch_add(1, Ordering::SeqCst)));
+                system.watch(pid, counting(&calls));
             } else {
                 let (monitoring, me) = (system.clone(), watcher.pid());
                 let calls = calls.clone();
@@ -354,7 +361,7 @@ fn ten_thousand_races_of_monitor_against_exit_give_one_signal_each() {
                     .runtime()
                     .spawn(async move {
                         monitoring.monitor(me, pid);
-                        monitoring.watch(pid, move |_, _| drop(calls.fetch_add(1, Ordering::SeqCst)));
+                        monitoring.watch(pid, counting(&calls));
                     })
                     .detach();
                 target.stop();
