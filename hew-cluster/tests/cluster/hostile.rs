@@ -118,6 +118,11 @@ fn what_cannot_be_true_is_skipped_and_the_rest_applied() {
         assert!(swim.member(n(3)).is_some() && swim.member(n(9)).is_none() && swim.member(n(0)).is_none());
     }
     assert_eq!(swim.member(n(2)).unwrap().incarnation(), Incarnation(1_800_000_000_000));
+    // Incarnations that count starts instead of milliseconds are bounded, too.
+    let mut counting = linked(now, 5, SwimConfig::lan());
+    let lie = gossip(vec![claim(9, (1 << 48) + 1, 0, MemberState::Alive)]);
+    assert!(counting.handle_message(now, n(2), lie).is_err() && counting.member(n(9)).is_none());
+    counting.handle_message(now, n(2), gossip(vec![claim(9, 1 << 48, 0, MemberState::Alive)])).unwrap();
     // The node itself may prove it, on its own link.
     let up = |incarnation| LinkEvent::Up { incarnation: Incarnation(incarnation), address: None, seed: None };
     swim.handle_link(now, n(9), up(day_after_tomorrow)).unwrap();
