@@ -251,7 +251,6 @@ impl Swim {
                 suspicion.postpone(late);
             }
         }
-        self.timers.postpone(late, |timer| matches!(timer, Timer::Suspicion(_)));
         self.timers.set(Timer::Probe, now);
     }
 

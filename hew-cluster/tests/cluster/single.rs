@@ -2,7 +2,8 @@
 
 use crate::sim::{n, secs};
 use hew_cluster::{
-    DownReason, LinkEvent, LocalMember, MemberState, Membership, MembershipEvent, Output, Swim, SwimConfig,
+    DownReason, LinkEvent, LocalMember, MemberState, Membership, MembershipError, MembershipEvent, Output,
+    Swim, SwimConfig,
 };
 use hew_wire::membership::{MemberUpdate, MembershipMessage};
 use hew_wire::{Incarnation, NodeId};
@@ -285,6 +286,7 @@ fn a_refusal_counts_after_a_broken_link_or_of_a_suspect_only() {
     // Linked: a dial that fails beside a link says nothing.
     fed.link(3, refused());
     assert_eq!(fed.state(3), MemberState::Alive);
+    assert!(!fed.sent.iter().any(|(to, _)| *to == n(3)), "it is not even pinged");
     // Broken, then refused.
     fed.link(3, LinkEvent::Broken);
     fed.link(3, LinkEvent::Unreachable { refused: false });
@@ -305,6 +307,9 @@ fn the_dead_and_the_missing_seeds_are_dialled_the_left_and_the_living_are_not() 
     let mut fed = Fed::new(3, config);
     fed.up(4, 5);
     fed.up(5, 5);
+    // A seed under another name than the address that its node advertises.
+    let (incarnation, address) = (Incarnation(5), Some("n3".to_string()));
+    fed.link(3, LinkEvent::Up { incarnation, address, seed: Some("alias".into()) });
     fed.swim.force_down(fed.now, n(4));
     fed.take(5, MembershipMessage::Leave { seq: 1, member: claim(5, 0, MemberState::Left) });
     fed.run(secs(290.0));
@@ -317,4 +322,22 @@ fn the_dead_and_the_missing_seeds_are_dialled_the_left_and_the_living_are_not() 
     fed.run(secs(300.0));
     fed.dialled.dedup();
     assert_eq!(fed.dialled, ["elsewhere"], "the dead are given up in the end, seeds never");
+}
+
+#[test]
+fn the_end_of_an_old_link_is_not_heard_once_a_later_incarnation_is_known() {
+    let mut fed = Fed::new(4, SwimConfig::lan());
+    fed.tell(2, MemberUpdate { incarnation: Incarnation(6), ..claim(3, 0, MemberState::Alive) });
+    let (node, incarnation) = (n(3), Incarnation(5));
+    let down = MembershipEvent::Down { node, incarnation, reason: DownReason::Replaced };
+    let address = None;
+    assert_eq!(fed.events, [down, MembershipEvent::Up { node, incarnation: Incarnation(6), address }]);
+    let late = MembershipMessage::Gossip { updates: vec![claim(4, 0, MemberState::Dead)] };
+    let stale = MembershipError::Stale { node, known: Incarnation(6), given: incarnation };
+    assert_eq!(fed.swim.handle_message(fed.now, node, late), Err(stale));
+    assert_eq!(fed.state(4), MemberState::Alive);
+    fed.link(3, LinkEvent::Broken);
+    assert_eq!(fed.state(3), MemberState::Alive);
+    fed.up(3, 6);
+    assert!(fed.swim.member(node).unwrap().is_linked());
 }
