@@ -2,7 +2,7 @@
 
 use crate::core::{Core, Parts};
 use crate::error::StartError;
-use crate::link::acceptor;
+use crate::link::{acceptor, connector};
 use crate::node::{Node, Owned};
 use crate::outside::ToOthers;
 use crate::service;
@@ -402,7 +402,7 @@ async fn start<S: Stack>(
     let advertised = checked.advertise.or_else(|| local_addr.clone()).map(|addr| addr.to_string());
     let membership = membership(MembershipSetup {
         local: LocalMember { node: id, incarnation, address: advertised.clone() },
-        seeds: checked.seeds,
+        seeds: checked.seeds.clone(),
         seed: links.seed(),
         now: links.now(),
     })?;
@@ -442,6 +442,11 @@ async fn start<S: Stack>(
     links.spawn(Arc::clone(&core).run_timers()).detach();
     // Membership may have something to do from the start.
     core.drive(|_, _| ());
+    if settings.role == Role::Member {
+        for seed in checked.seeds {
+            links.spawn(connector::dial_seed(Arc::clone(&core), seed)).detach();
+        }
+    }
     let owned = Owned {
         links: threads.owns_links.then_some(links),
         actors: threads.owns_actors.then(|| threads.actors.clone()),

@@ -3,6 +3,7 @@
 use crate::events::NodeEvent;
 use crate::link::acceptor::HalfOpen;
 use crate::link::connector;
+use crate::link::outgoing::Lost;
 use crate::link::peer::{Agreed, Attached, Peer, Standing};
 use crate::shared::{ControlPlane, Shared};
 use crate::stack::Stack;
@@ -20,7 +21,10 @@ use hew_wire::{Extension, Incarnation, NodeId, PROTOCOL_VERSION, Role};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a member that has left may keep its connection.
+const GOODBYE_GRACE: Duration = Duration::from_secs(2);
 
 /// The two machines that speak for the node.
 pub(crate) struct Machines<S: Stack> {
@@ -138,8 +142,8 @@ impl<S: Stack> Core<S> {
     // ---- connections ----
 
     /// What this node says about itself to `peer`.
-    pub(crate) fn extension(&self, peer: &Peer) -> Extension {
-        let (session, received) = peer.session();
+    pub(crate) fn extension(&self, peer: Option<&Peer>) -> Extension {
+        let (session, received) = peer.map_or((0, 0), Peer::session);
         Extension {
             incarnation: self.shared.incarnation,
             node_name: self.shared.name.clone(),
@@ -181,7 +185,10 @@ impl<S: Stack> Core<S> {
             }
             if role == Role::Member && self.shared.role == Role::Member {
                 let event = LinkEvent::Up { incarnation, address, seed };
-                machines.membership.handle_link(now, peer.node, event).map_err(|error| error.to_string())?;
+                if let Err(error) = machines.membership.handle_link(now, peer.node, event) {
+                    peer.detach(attached.generation);
+                    return Err(error.to_string());
+                }
                 if !attached.resumed {
                     machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionUp);
                 }
@@ -337,11 +344,37 @@ impl<S: Stack> Core<S> {
         machines.registry.handle_peer(now, node, incarnation, down);
         let peer = self.shared.peer(node);
         // A newer incarnation that is connected already has a session of its own.
-        if peer.incarnation().is_none_or(|current| current <= incarnation) {
-            machines.registry.handle_peer(now, node, incarnation, PeerEvent::SessionDown);
-            let lost = peer.end_session();
-            self.shared.session_over(node, lost);
+        if peer.incarnation().is_some_and(|current| current > incarnation) {
+            return;
         }
+        machines.registry.handle_peer(now, node, incarnation, PeerEvent::SessionDown);
+        if reason == DownReason::Left && peer.is_connected() {
+            self.let_go(peer, incarnation);
+            return;
+        }
+        let lost = peer.end_session();
+        self.shared.session_over(node, lost);
+    }
+
+    /// A member that leaves still waits for the acknowledgement of its leave, and says goodbye: whoever waits for its
+    /// actors is answered now, and its session ends with its connection.
+    fn let_go(&self, peer: Arc<Peer>, incarnation: Incarnation) {
+        peer.stop_dialing();
+        self.shared.session_over(peer.node, Lost::default());
+        let Some(core) = self.this() else { return };
+        let runtime = self.shared.runtime.clone();
+        let ending = async move {
+            let gone = future::or(peer.wait_until_disconnected(), core.stopped());
+            let _ = core.shared.runtime.timeout(GOODBYE_GRACE, gone).await;
+            core.drive(|_, _| {
+                // Unless it has come back meanwhile.
+                if peer.standing() == Standing::Gone && peer.incarnation() == Some(incarnation) {
+                    let lost = peer.end_session();
+                    core.shared.session_over(peer.node, lost);
+                }
+            });
+        };
+        runtime.spawn(ending).detach();
     }
 
     fn do_registry(&self, output: RegistryOutput) {
@@ -381,7 +414,8 @@ impl<S: Stack> Core<S> {
         self.shared.stats.control_error(reason);
     }
 
-    fn dial_once(&self, node: Option<NodeId>, address: String) {
+    /// Dials in a task of its own, unless the address is being dialled.
+    pub(crate) fn dial_once(&self, node: Option<NodeId>, address: String) {
         let Some(core) = self.this() else { return };
         let mut dialing = self.dialing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_stopping() || !dialing.insert(address.clone()) {

@@ -8,6 +8,9 @@ use hew_wire::{ExitReason, NodeId, Pid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+/// Links between actors of this node and those of one other; beyond that a link is answered with `NoProcess`.
+pub(crate) const LINKS_PER_NODE_MAX: usize = 1 << 20;
+
 /// Links between local actors and actors of other nodes, by node: what has to be told when a node is gone.
 #[derive(Default)]
 pub(crate) struct RemoteLinks {
@@ -16,8 +19,15 @@ pub(crate) struct RemoteLinks {
 }
 
 impl RemoteLinks {
-    pub(crate) fn add(&self, local: Pid, remote: Pid) {
-        self.by_node().entry(remote.node()).or_default().insert((local, remote));
+    /// Returns whether there was room.
+    pub(crate) fn add(&self, local: Pid, remote: Pid) -> bool {
+        let mut by_node = self.by_node();
+        let links = by_node.entry(remote.node()).or_default();
+        if links.len() >= LINKS_PER_NODE_MAX {
+            return false;
+        }
+        links.insert((local, remote));
+        true
     }
 
     pub(crate) fn remove(&self, local: Pid, remote: Pid) -> bool {
@@ -66,7 +76,10 @@ impl Outside for ToOthers {
 
     fn link(&self, local: Pid, remote: Pid) {
         let Some(shared) = self.0.upgrade() else { return };
-        shared.links.add(local, remote);
+        if !shared.links.add(local, remote) {
+            shared.system.link_ended(local, remote, ExitReason::NoProcess);
+            return;
+        }
         let control = Control::Link { from: local, to: remote };
         if self.tell(remote.node(), &control).is_err() && shared.links.remove(local, remote) {
             shared.system.link_ended(local, remote, ExitReason::NodeDown);
@@ -94,8 +107,7 @@ impl Shared {
             self.stats.control_error("foreign_link");
             return;
         }
-        self.links.add(to, from);
-        if !self.system.link_from_outside(to, from) {
+        if !self.links.add(to, from) || !self.system.link_from_outside(to, from) {
             self.links.remove(to, from);
             self.send_control(peer, &Control::Exit { from: to, to: from, reason: ExitReason::NoProcess });
         }

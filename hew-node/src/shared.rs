@@ -12,10 +12,10 @@ use crate::peers::Peers;
 use crate::stats::{Count, Stats};
 use hew_actor::{AskError, DeliverError, ReplyAddress, ReplySink, Runtime, System};
 use hew_wire::control::Control;
-use hew_wire::frame::{MessageHead, ReplyHead};
+use hew_wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, MessageHead, ReplyHead};
 use hew_wire::membership::MembershipMessage;
 use hew_wire::registry::RegistryMessage;
-use hew_wire::{DecodeError, ExitReason, Incarnation, Name, NodeId, Pid, Role};
+use hew_wire::{DecodeError, ExitReason, Incarnation, Name, NodeId, Pid, Role, SERIAL_RESERVED};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// The parts of a node that depend on its stack, for those that do not.
@@ -188,6 +188,31 @@ impl Shared {
         crossing.refuse(error);
     }
 
+    /// `beginning` is the first part of a message or reply that is larger than this node takes.
+    pub(crate) fn refuse_oversized(self: &Arc<Self>, peer: &Arc<Peer>, beginning: &[u8]) {
+        self.stats.add(Count::MessagesRefused, 1);
+        let Ok(header) = FrameHeader::decode(beginning) else { return };
+        let frame = Frame { header, body: beginning.get(FRAME_HEADER_BYTES..).unwrap_or_default() };
+        let limit = self.bounds.payload_bytes_max;
+        let error =
+            AskError::Undecodable(format!("larger than the limit of {limit} bytes of node {}", self.id));
+        match FrameKind::from_u8(header.kind) {
+            Some(FrameKind::Message) => {
+                if let Ok((head, _)) = MessageHead::decode(&frame) {
+                    Crossing::incoming(self, peer.node, head.reply).refuse(error);
+                }
+            }
+            Some(FrameKind::Reply) => {
+                if let Ok((head, _)) = ReplyHead::decode(&frame)
+                    && let Some(sink) = self.asks.withdraw(head.reference)
+                {
+                    sink.complete(Err(error));
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn receive_reply(self: &Arc<Self>, peer: &Arc<Peer>, head: &ReplyHead, value: &[u8]) {
         let Some(sink) = self.asks.withdraw(head.reference) else {
             self.stats.add(Count::RepliesUnexpected, 1);
@@ -231,12 +256,13 @@ impl Shared {
             Control::Link { from, to } => self.receive_link(peer, from, to),
             Control::Unlink { from, to } => self.receive_unlink(peer, from, to),
             Control::Exit { from, to, reason } => self.receive_exit(peer, from, to, reason),
-            Control::Stop { target } => {
+            Control::Stop { target } if is_ended_from_elsewhere(target) => {
                 self.system.stop(target);
             }
-            Control::Kill { target } => {
+            Control::Kill { target } if is_ended_from_elsewhere(target) => {
                 self.system.kill(target);
             }
+            Control::Stop { .. } | Control::Kill { .. } => self.stats.control_error("service_is_not_stopped"),
         }
         Ok(())
     }
@@ -293,6 +319,11 @@ impl Shared {
     pub(crate) fn handle_heard(&self, node: NodeId) {
         self.with_control(|control| control.handle_heard(node));
     }
+}
+
+/// Services of a node end with their node only.
+fn is_ended_from_elsewhere(target: Pid) -> bool {
+    target.serial() >= SERIAL_RESERVED
 }
 
 fn push_error(peer: &Arc<Peer>, reference: u64, error: &AskError) -> Result<(), PushError> {

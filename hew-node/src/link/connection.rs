@@ -12,6 +12,7 @@ use hew_wire::frame::{
     write_frame, write_number,
 };
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -192,6 +193,7 @@ fn handle_frames(
                 .map_err(|lie| Violation::NeverSent { claimed: lie.claimed, sent: lie.sent })?,
             Accepted::Heartbeat => *asked = true,
             Accepted::Goodbye(reason) => return Err(End::Goodbye(reason)),
+            Accepted::Oversized(beginning) => shared.refuse_oversized(peer, &beginning),
             Accepted::Nothing => {}
             Accepted::Unknown => shared.skip_unknown(),
         }
@@ -277,7 +279,10 @@ impl Writer {
             }
             let chunk = self.peer.take_chunk();
             let due = match self.peer.acknowledgement() {
-                None => false,
+                None => {
+                    acknowledge_at = None;
+                    false
+                }
                 Some((_, urgent)) => {
                     let at = *acknowledge_at.get_or_insert(now + ACKNOWLEDGE_AFTER);
                     urgent || chunk.is_some() || !self.plain.is_empty() || now >= at
@@ -326,15 +331,21 @@ impl Writer {
         for record in records {
             self.sealer.seal_record(&[record], &mut self.sealed)?;
         }
-        let started = self.shared.runtime.now();
-        let writing = stream.write_all(&self.sealed);
-        // A peer that takes nothing for this long is as good as silent, even if it still talks.
-        let limit = self.shared.runtime.sleep_until(started + 4 * SILENCE_MAX);
-        future::or(async { writing.await.map_err(End::Io) }, async {
-            limit.await;
-            Err(End::Silence)
-        })
-        .await
+        let mut writing = pin!(stream.write_all(&self.sealed));
+        loop {
+            // A peer from which nothing is heard while it takes nothing is gone; one that talks is only slow.
+            let heard = self.peer.heard().unwrap_or_else(|| self.shared.runtime.now());
+            let limit = self.shared.runtime.sleep_until(heard + SILENCE_MAX);
+            let written = future::or(async { Some((&mut writing).await) }, async {
+                limit.await;
+                None
+            });
+            match written.await {
+                Some(result) => return result.map_err(End::Io),
+                None if self.peer.heard().is_none_or(|now| now <= heard) => return Err(End::Silence),
+                None => {}
+            }
+        }
     }
 
     async fn say_goodbye<W: AsyncWrite + Unpin>(mut self, mut stream: W, reason: &str) -> End {

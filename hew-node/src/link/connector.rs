@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const HEAD_START: Duration = Duration::from_millis(100);
 /// A connection that stood this long, or on which the session got on, was a good one: the next dial comes soon.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
+/// Dials of one seed at the start of a node, about half a minute's worth.
+const SEED_DIALS_MAX: usize = 10;
 /// How long the session with a client is kept after its connection broke.
 const CLIENT_GRACE: Duration = Duration::from_secs(10);
 
@@ -274,6 +276,20 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
         }
         if peer.is_connected() {
             backoff.reset();
+        }
+    }
+}
+
+/// Dials a seed at the start of the node, and again with back-off for as long as the node is alone. Later it is
+/// membership that has seeds dialled, now and then and for ever.
+pub(crate) async fn dial_seed<S: Stack>(core: Arc<Core<S>>, address: String) {
+    let mut backoff = Backoff::new(core.shared.runtime.seed());
+    for _ in 0..SEED_DIALS_MAX {
+        core.dial_once(None, address.clone());
+        future::or(core.shared.runtime.sleep(backoff.next()), core.stopped()).await;
+        let is_alone = core.look(|machines| machines.membership.members().nth(1).is_none());
+        if core.is_stopping() || !is_alone {
+            return;
         }
     }
 }

@@ -88,17 +88,19 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
         {
             return conflict(format!("node {expected} was expected here, not node {}", hello.node));
         }
-        let peer = self.core.shared.peer(hello.node);
+        // Looked up, not made: whoever knocks with an invented id must not leave anything behind.
+        let known = self.core.shared.peers.peer(hello.node);
         if matches!(self.side, Side::Dialer { .. }) {
-            if peer.is_connected() {
+            if known.as_ref().is_some_and(|peer| peer.is_connected()) {
                 self.connected = Some(hello.node);
                 return Admission::Refuse(Refusal::new(RefusalStatus::Busy, "connected already"));
             }
+            let peer = self.core.shared.peer(hello.node);
             peer.set_dialing(true);
+            self.peer = Some(peer);
         }
-        let ours = self.core.extension(&peer);
+        let ours = self.core.extension(known.as_deref());
         self.ours = Some(ours.clone());
-        self.peer = Some(peer);
         Admission::Accept { extension: ours }
     }
 
@@ -109,9 +111,7 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
             let reason = format!("this is cluster {}, not {}", shared.cluster, theirs.cluster);
             return refuse(RefusalStatus::ClusterMismatch, reason);
         }
-        let Some(peer) = self.peer.clone() else {
-            return refuse(RefusalStatus::Malformed, "no hello".into());
-        };
+        let peer = self.peer.get_or_insert_with(|| shared.peer(proven.node)).clone();
         let known = peer.incarnation();
         if let Some(known) = known.filter(|known| *known > theirs.incarnation) {
             let reason = format!(

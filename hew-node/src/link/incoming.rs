@@ -7,6 +7,7 @@ use hew_wire::frame::{
     FRAME_BODY_BYTES_MAX, FragmentHead, Frame, FrameHeader, FrameKind, flags, read_number,
 };
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 /// Larger frames that may be incomplete at the same time, per peer. Lanes bound an honest peer to 8.
@@ -32,7 +33,7 @@ pub(crate) enum Violation {
     #[error("more than {limit} {what} in incomplete frames")]
     OverBudget { what: &'static str, limit: usize },
     #[error("part at {offset} of fragmented frame {id}, expected {expected}")]
-    OutOfOrder { id: u32, offset: u32, expected: usize },
+    OutOfOrder { id: u32, offset: u32, expected: u32 },
     #[error("a fragmented frame stayed incomplete for {} s", INCOMPLETE_IDLE_MAX.as_secs())]
     Incomplete,
 }
@@ -67,6 +68,8 @@ pub(crate) enum Accepted<'a> {
     Heartbeat,
     /// The peer ends the connection on purpose; its reason.
     Goodbye(String),
+    /// The first part of a frame that is larger than this node takes; the rest will be skipped.
+    Oversized(Vec<u8>),
     /// Nothing to do: a frame seen before, or a part of a larger one.
     Nothing,
     /// A frame of a kind, or with flags, that this version does not know.
@@ -76,6 +79,8 @@ pub(crate) enum Accepted<'a> {
 #[derive(Debug)]
 struct Incomplete {
     total: u32,
+    received: u32,
+    /// What has come; stays empty for a frame that is too large to be taken.
     bytes: Vec<u8>,
     last_part: Instant,
 }
@@ -171,35 +176,38 @@ impl Incoming {
 
     fn accept_part(&mut self, now: Instant, frame: &Frame<'_>) -> Result<Accepted<'static>, Violation> {
         let (head, part) = FragmentHead::decode(frame)?;
-        if head.total as usize > self.frame_bytes_max {
-            let (given, limit) = (u64::from(head.total), self.frame_bytes_max as u64);
-            return Err(DecodeError::TooLarge { what: "fragmented frame", given, limit }.into());
-        }
-        if self.incomplete_bytes + part.len() > 2 * self.frame_bytes_max {
+        let is_oversized = head.total as usize > self.frame_bytes_max;
+        if !is_oversized && self.incomplete_bytes + part.len() > 2 * self.frame_bytes_max {
             return Err(Violation::OverBudget { what: "bytes", limit: 2 * self.frame_bytes_max });
         }
         let count = self.incomplete.len();
         let incomplete = match self.incomplete.entry(head.id) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
                 if count == INCOMPLETE_MAX {
                     return Err(Violation::OverBudget { what: "frames", limit: INCOMPLETE_MAX });
                 }
-                entry.insert(Incomplete { total: head.total, bytes: Vec::new(), last_part: now })
+                entry.insert(Incomplete { total: head.total, received: 0, bytes: Vec::new(), last_part: now })
             }
         };
-        let expected = incomplete.bytes.len();
-        if head.offset as usize != expected || head.total != incomplete.total {
+        if head.offset != incomplete.received || head.total != incomplete.total {
+            let expected = incomplete.received;
             return Err(Violation::OutOfOrder { id: head.id, offset: head.offset, expected });
         }
-        // The vector grows with what has come, not with what was announced.
-        incomplete.bytes.extend_from_slice(part);
+        // A part is at most a frame, and ends within the total.
+        incomplete.received += part.len() as u32;
         incomplete.last_part = now;
-        self.incomplete_bytes += part.len();
-        if incomplete.bytes.len() < incomplete.total as usize {
-            return Ok(Accepted::Nothing);
+        if !is_oversized {
+            // The vector grows with what has come, not with what was announced.
+            incomplete.bytes.extend_from_slice(part);
+            self.incomplete_bytes += part.len();
         }
-        let Some(whole) = self.incomplete.remove(&head.id) else { return Ok(Accepted::Nothing) };
+        let is_complete = incomplete.received == incomplete.total;
+        let whole = if is_complete { self.incomplete.remove(&head.id) } else { None };
+        if is_oversized {
+            return Ok(if head.offset == 0 { Accepted::Oversized(part.to_vec()) } else { Accepted::Nothing });
+        }
+        let Some(whole) = whole else { return Ok(Accepted::Nothing) };
         self.incomplete_bytes -= whole.bytes.len();
         let header = FrameHeader::decode(&whole.bytes)?;
         match FrameKind::from_u8(header.kind) {
@@ -331,7 +339,6 @@ mod tests {
             }
             assert_eq!(last.unwrap_err().code(), expected);
         };
-        check(&[part(1, limit + 1, 0, b"x")], "undecodable");
         check(&[part(1, 10, 1, b"x")], "out_of_order");
         check(&[part(1, 10, 0, b"x"), part(1, 10, 2, b"x")], "out_of_order");
         check(&[part(1, 10, 0, b"x"), part(1, 11, 1, b"x")], "out_of_order");
@@ -342,6 +349,24 @@ mod tests {
         check(&many, "over_budget");
         let large: Vec<_> = (0..35u32).map(|id| part(id, limit, 0, &vec![0; 61_000])).collect();
         check(&large, "over_budget");
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_is_skipped_and_the_next_one_taken() {
+        let mut incoming = started(1);
+        let limit = LIMIT as u32;
+        let first = part(1, limit + 5, 0, &[7; 100]);
+        assert_eq!(feed(&mut incoming, &first), Ok(Accepted::Oversized(vec![7; 100])));
+        let mut offset = 100;
+        while offset < limit + 5 {
+            let bytes = vec![7; 60_000.min(limit + 5 - offset) as usize];
+            assert_eq!(feed(&mut incoming, &part(1, limit + 5, offset, &bytes)), Ok(Accepted::Nothing));
+            assert_eq!(incoming.incomplete_bytes, 0, "nothing of it is kept");
+            offset += bytes.len() as u32;
+        }
+        assert!(incoming.incomplete.is_empty());
+        let message = frame(FrameKind::Message, &[0; 20]);
+        assert!(matches!(feed(&mut incoming, &message), Ok(Accepted::New(_))));
     }
 
     #[test]

@@ -444,6 +444,11 @@ impl Peer {
         self.wake();
     }
 
+    /// The peer says goodbye: its connection stays for as long as it likes, and is not made again.
+    pub(crate) fn stop_dialing(&self) {
+        lock(&self.state).standing = Standing::Gone;
+    }
+
     /// Resolves when everything queued was acknowledged, or nothing is going to be.
     pub(crate) async fn wait_until_drained(&self) {
         // Senders that wait for room are told of every acknowledgement.
