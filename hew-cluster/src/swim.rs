@@ -102,7 +102,7 @@ pub struct Swim {
     is_isolated: bool,
     seeds: Vec<Seed>,
     is_joined: bool,
-    /// Rounds of anti-entropy that follow a join closely.
+    /// How many rounds of anti-entropy follow the next one closely.
     syncs_early: u32,
     /// Highest incarnation for which a conflict was reported.
     conflict: Option<Incarnation>,

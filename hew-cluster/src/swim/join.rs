@@ -105,7 +105,7 @@ impl Swim {
         let result = self.apply_all(now, from, members, Source::Snapshot);
         if last && !self.is_joined {
             self.is_joined = true;
-            self.syncs_early = SYNCS_AFTER_JOIN;
+            self.syncs_early = SYNCS_AFTER_JOIN - 1;
             self.timers.set(Timer::Sync, now + self.config.probe_interval);
             self.emit(MembershipEvent::Joined { through: from });
         }

@@ -92,6 +92,17 @@ impl Fed {
         self.events.clear();
     }
 
+    /// How often others were told about `id`.
+    fn told_about(&self, id: u16) -> usize {
+        let updates = self.sent.iter().flat_map(|(_, message)| match message {
+            MembershipMessage::Gossip { updates }
+            | MembershipMessage::Ping { updates, .. }
+            | MembershipMessage::Ack { updates, .. } => updates.clone(),
+            _ => Vec::new(),
+        });
+        updates.filter(|update| update.node == n(id)).count()
+    }
+
     fn state(&self, id: u16) -> MemberState {
         self.swim.member(n(id)).unwrap().state()
     }
@@ -197,19 +208,48 @@ fn news_are_passed_on_as_often_as_the_limit_says() {
     fed.clear();
     fed.tell(2, claim(77, 0, MemberState::Left));
     fed.tell(2, claim(3, 1, MemberState::Alive));
-    fed.run(secs(10.0));
-    let about = |id: u16| {
-        let updates = fed.sent.iter().flat_map(|(_, message)| match message {
-            MembershipMessage::Gossip { updates }
-            | MembershipMessage::Ping { updates, .. }
-            | MembershipMessage::Ack { updates, .. } => updates.clone(),
-            _ => Vec::new(),
-        });
-        updates.filter(|update| update.node == n(id)).count()
-    };
+    fed.run(secs(0.0));
+    assert_eq!(fed.told_about(3), 3, "the first push goes out at once");
+    fed.run(secs(1.0));
     // Ten members: ceil(3 log2(11)) = 11, less those that would have told node 3 of itself.
-    assert!((7..=11).contains(&about(3)), "{}", about(3));
-    assert_eq!(about(77), 0, "an end of somebody who was never there is no news");
+    assert!((8..=11).contains(&fed.told_about(3)), "{}", fed.told_about(3));
+    let told = fed.told_about(3);
+    fed.run(secs(30.0));
+    assert_eq!(fed.told_about(3), told, "and no more");
+    assert_eq!(fed.told_about(77), 0, "an end of somebody who was never there is no news");
+}
+
+#[test]
+fn a_newcomer_does_not_pass_on_what_it_was_given() {
+    let mut fed = Fed::new(1, SwimConfig { sync_interval: secs(3600.0), ..SwimConfig::lan() });
+    let (incarnation, address) = (Incarnation(5), Some("n2".to_string()));
+    fed.link(2, LinkEvent::Up { incarnation, address, seed: Some("n2".into()) });
+    assert!(matches!(fed.sent[..], [(_, MembershipMessage::Join { .. })]));
+    let page = |ids: std::ops::RangeInclusive<u16>, last| MembershipMessage::JoinReply {
+        members: ids.map(|id| claim(id, 0, MemberState::Alive)).collect(),
+        last,
+    };
+    fed.take(2, page(1..=6, false));
+    assert!(!fed.events.contains(&MembershipEvent::Joined { through: n(2) }));
+    fed.take(2, page(7..=10, true));
+    assert_eq!(fed.events.last(), Some(&MembershipEvent::Joined { through: n(2) }));
+    assert_eq!(fed.swim.members_up(), 10);
+    fed.run(secs(0.9));
+    assert_eq!((3..=10).map(|id| fed.told_about(id)).sum::<usize>(), 0);
+    fed.run(secs(5.0));
+    let digests = fed.sent.iter().filter(|(_, message)| matches!(message, MembershipMessage::Digest { .. }));
+    assert_eq!(digests.count(), 3, "it compares with three others instead");
+}
+
+#[test]
+fn the_table_is_compared_with_others_again_and_again() {
+    let config = SwimConfig::lan();
+    let mut fed = Fed::new(10, config.clone());
+    fed.run(config.sync_interval * 100);
+    let digests = fed.sent.iter().filter(|(_, message)| matches!(message, MembershipMessage::Digest { .. }));
+    let peers: std::collections::BTreeSet<_> = digests.clone().map(|(to, _)| *to).collect();
+    assert!((80..=125).contains(&digests.clone().count()), "{}", digests.count());
+    assert_eq!(peers.len(), 9, "with each of them");
 }
 
 #[test]
@@ -231,9 +271,13 @@ fn an_accused_member_that_speaks_is_told_once_per_period() {
         fed.now += config.probe_interval;
         fed.clear();
         fed.take(3, MembershipMessage::Gossip { updates: Vec::new() });
+        assert_eq!(told(&fed), 1, "{state:?}");
         fed.take(3, MembershipMessage::Gossip { updates: Vec::new() });
         fed.link(3, LinkEvent::Heard);
         assert_eq!(told(&fed), 1, "{state:?}");
+        fed.take(3, MembershipMessage::Ping { seq: 9, updates: Vec::new() });
+        let Some((_, MembershipMessage::Ack { updates, .. })) = fed.sent.last() else { panic!("no ack") };
+        assert_eq!((updates[0].node, updates[0].state), (n(3), state), "whatever else it is told");
         fed.now += config.probe_interval;
         fed.link(3, LinkEvent::Heard);
         assert_eq!(told(&fed), 2, "{state:?}");
