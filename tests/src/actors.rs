@@ -50,6 +50,7 @@ pub enum Journal {
         /// Counts from 0 for each sender.
         number: u64,
         /// Ballast.
+        #[serde(with = "serde_bytes")]
         ballast: Vec<u8>,
     },
     /// Asks for what came: for each sender how many, and the first thing that was out of order.
