@@ -1,0 +1,74 @@
+//! What it costs to write and read a message: the fixed fields of its frame, and its payload in MessagePack.
+
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hew_wire::frame::{Frame, MessageHead};
+use hew_wire::payload::{decode_payload, encode_payload};
+use hew_wire::{NodeId, Pid};
+use serde::{Deserialize, Serialize};
+use std::hint::black_box;
+
+#[derive(Serialize, Deserialize)]
+enum Order {
+    Cancel,
+    Place {
+        item: u64,
+        price: f64,
+        buyer: String,
+    },
+}
+
+fn frames(criterion: &mut Criterion) {
+    let head = MessageHead {
+        target: Pid::new(NodeId::from_raw(2), 77),
+        source: Pid::new(NodeId::from_raw(1), 78),
+        msg_type: 3,
+        reply: None,
+    };
+    let payload = [7; 64];
+    let mut group = criterion.benchmark_group("frame");
+    group.throughput(Throughput::Elements(1));
+    let mut out = Vec::with_capacity(1 << 16);
+    group.bench_function("write_64", |bencher| {
+        bencher.iter(|| {
+            if out.len() > 60_000 {
+                out.clear();
+            }
+            head.write(&mut out, 1, black_box(&payload));
+        });
+    });
+    let mut bytes = Vec::new();
+    head.write(&mut bytes, 1, &payload);
+    group.bench_function("read_64", |bencher| {
+        bencher.iter(|| {
+            let (frame, _) = Frame::split(black_box(&bytes)).expect("a whole frame");
+            MessageHead::decode(&frame).expect("a whole head").0
+        });
+    });
+    group.finish();
+}
+
+fn payloads(criterion: &mut Criterion) {
+    let order = Order::Place { item: 7, price: 12.5, buyer: "somebody with a name".into() };
+    let mut group = criterion.benchmark_group("payload");
+    let mut out = Vec::with_capacity(128);
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            encode_payload(black_box(&order), &mut out).expect("it can be encoded")
+        });
+    });
+    let mut bytes = Vec::new();
+    let msg_type = encode_payload(&order, &mut bytes).expect("it can be encoded");
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| match decode_payload::<Order>(msg_type, black_box(&bytes)) {
+            Ok(Order::Place { item, .. }) => item,
+            Ok(Order::Cancel) | Err(_) => unreachable!("it was encoded above"),
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, frames, payloads);
+criterion_main!(benches);
