@@ -430,3 +430,113 @@ pub(crate) fn discard<M>(messages: impl IntoIterator<Item = M>, error: AskError)
     });
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(capacity: usize, overflow: Overflow) -> Mailbox<u32> {
+        Mailbox::new(MailboxOptions { capacity: Some(capacity), overflow, coalesce: None }, 1)
+    }
+
+    fn next(mailbox: &Mailbox<u32>, batch: &mut VecDeque<u32>) -> Poll<Next> {
+        mailbox.poll_next(&Context::from_waker(Waker::noop()), batch)
+    }
+
+    fn exit() -> SystemMessage {
+        SystemMessage::Exit { from: Pid::from_raw(1), reason: ExitReason::Normal, link: false }
+    }
+
+    #[test]
+    fn capacities_are_moved_into_their_bounds() {
+        assert_eq!(mailbox(0, Overflow::Fail).capacity, 1);
+        assert_eq!(mailbox(usize::MAX, Overflow::Fail).capacity, MAILBOX_CAPACITY_MAX);
+        let options = MailboxOptions { capacity: None, ..MailboxOptions::default() };
+        assert_eq!(Mailbox::<u32>::new(options, 77).capacity, 77);
+    }
+
+    #[test]
+    fn a_batch_is_an_eighth_and_the_rest_stays_in_order() {
+        let counters = Counters::default();
+        for (capacity, batch_size) in [(1, 1), (15, 1), (16, 2), (1024, 128), (1 << 20, BATCH_MAX)] {
+            let mailbox = mailbox(capacity, Overflow::Fail);
+            let count = capacity.min(1000) as u32;
+            (0..count).for_each(|n| mailbox.try_push(n, &counters).unwrap());
+            let (mut batch, mut all) = (VecDeque::new(), Vec::new());
+            while let Poll::Ready(Next::Messages) = next(&mailbox, &mut batch) {
+                assert!(batch.len() <= batch_size, "{capacity}");
+                all.extend(batch.drain(..));
+            }
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+            assert_eq!(mailbox.lifecycle(), Lifecycle::Idle);
+        }
+    }
+
+    #[test]
+    fn the_system_lane_comes_first_and_is_bounded() {
+        let mailbox = mailbox(1, Overflow::Fail);
+        mailbox.try_push(1, &Counters::default()).unwrap();
+        for _ in 0..SIGNALS_MAX {
+            assert!(mailbox.push_system(exit()));
+        }
+        assert!(!mailbox.push_system(exit()));
+        // What an actor asked for, and a stop, always fit.
+        let monitor = MonitorRef::from_parts(1, Pid::from_raw(1));
+        let down = SystemMessage::Down { monitor, pid: Pid::from_raw(1), reason: ExitReason::Normal };
+        assert!(mailbox.push_system(down));
+        assert!(mailbox.push_system(SystemMessage::Stop) && mailbox.push_system(SystemMessage::Stop));
+        let mut batch = VecDeque::new();
+        let mut count = 0;
+        while let Poll::Ready(Next::System(_)) = next(&mailbox, &mut batch) {
+            count += 1;
+        }
+        assert_eq!(count, SIGNALS_MAX + 2);
+        assert_eq!(batch, [1]);
+        // There is room for signals again.
+        assert!(mailbox.push_system(exit()));
+        mailbox.retain_system(|_| false);
+        assert!(mailbox.push_system(exit()));
+    }
+
+    #[test]
+    fn exactly_one_push_wakes_the_idle_actor() {
+        struct Count(std::sync::atomic::AtomicU32);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Count>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (count, counters) = (Arc::new(Count(0.into())), Counters::default());
+        let waker = Waker::from(count.clone());
+        let mailbox = mailbox(10, Overflow::Fail);
+        let mut batch = VecDeque::new();
+        for round in 1..4 {
+            assert!(mailbox.poll_next(&Context::from_waker(&waker), &mut batch).is_pending());
+            assert_eq!(mailbox.lifecycle(), Lifecycle::Idle);
+            mailbox.try_push(1, &counters).unwrap();
+            assert_eq!(mailbox.lifecycle(), Lifecycle::Runnable);
+            mailbox.try_push(2, &counters).unwrap();
+            mailbox.push_system(exit());
+            assert_eq!(count.0.load(Ordering::SeqCst), round);
+            while next(&mailbox, &mut batch).is_ready() {
+                batch.clear();
+            }
+        }
+    }
+
+    #[test]
+    fn closing_gives_back_what_waits_and_refuses_the_rest() {
+        let counters = Counters::default();
+        let mailbox = mailbox(10, Overflow::Block);
+        (0..3).for_each(|n| mailbox.try_push(n, &counters).unwrap());
+        assert_eq!(mailbox.close(&ExitReason::Killed), [0, 1, 2]);
+        assert!(mailbox.close(&ExitReason::Normal).is_empty());
+        let Err(TrySendError::Closed { message: 7, reason: ExitReason::Killed }) = mailbox.try_push(7, &counters)
+        else {
+            panic!("pushed")
+        };
+        assert!(!mailbox.push_system(SystemMessage::Stop));
+        mailbox.finish(&ExitReason::crashed("x"));
+        assert_eq!(mailbox.lifecycle(), Lifecycle::Crashed);
+    }
+}

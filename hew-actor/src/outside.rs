@@ -193,3 +193,51 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+    use hew_wire::ExitReason;
+    use std::sync::{Arc, Mutex};
+
+    /// Notes the signals it gets.
+    struct Ear(Arc<Mutex<Vec<Signal>>>);
+
+    impl Actor for Ear {
+        type Message = ();
+        async fn started(&mut self, context: &mut Context<()>) -> Outcome {
+            context.trap_exit(true);
+            Outcome::Continue
+        }
+        async fn handle(&mut self, (): (), _: &mut Context<()>) -> Outcome {
+            Outcome::Continue
+        }
+        async fn signal(&mut self, signal: Signal, _: &mut Context<()>) -> Outcome {
+            self.0.lock().unwrap().push(signal);
+            Outcome::Continue
+        }
+    }
+
+    #[test]
+    fn an_actor_at_the_moment_of_its_end_refuses_and_the_signal_comes_at_once() {
+        let simulation = Simulation::new(1);
+        let system = System::new(simulation.runtime(), SystemConfig::default());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (ear, ending) = (system.spawn(Ear(heard.clone())), system.spawn(Ear(Arc::default())));
+        // Its relations are closed though it was found in the table: the moment that a race would have to hit.
+        let cell = system.shared().find(ending.pid()).unwrap();
+        cell.relations().end(ExitReason::Killed);
+        let (pid, reason) = (ending.pid(), ExitReason::Killed);
+        let monitor = system.monitor(ear.pid(), pid);
+        system.link(ear.pid(), pid);
+        system.link(pid, ear.pid());
+        simulation.run_for(std::time::Duration::from_secs(1)).unwrap();
+        let exit = || Signal::Exit { from: pid, reason: reason.clone() };
+        let down = Signal::Down { monitor, pid, reason: reason.clone() };
+        assert_eq!(*heard.lock().unwrap(), [down, exit(), exit()]);
+        let told = Arc::new(Mutex::new(None));
+        let telling = told.clone();
+        system.watch(pid, move |_, reason| *telling.lock().unwrap() = Some(reason));
+        assert_eq!(*told.lock().unwrap(), Some(ExitReason::Killed));
+    }
+}

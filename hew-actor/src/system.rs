@@ -159,6 +159,11 @@ impl System {
         System { shared }
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.shared.counters
     }
@@ -540,11 +545,12 @@ impl Shared {
         }
     }
 
-    /// The actor is gone from the table and everyone who wants to hear of its end has been told.
+    /// Takes an ended actor out of the table, then tells everyone who wants to hear of its end: whoever hears no longer
+    /// finds it.
     pub(crate) fn bury(&self, cell: &dyn AnyCell, reason: ExitReason) {
-        let estate = cell.relations().end(reason.clone());
         self.settling.fetch_add(1, Ordering::SeqCst);
         self.table.remove(cell.serial());
+        let estate = cell.relations().end(reason.clone());
         self.settle(cell.serial(), estate, reason);
         self.settling.fetch_sub(1, Ordering::SeqCst);
         if !cell.is_supervised() {
