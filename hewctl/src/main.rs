@@ -6,11 +6,18 @@
 
 mod actors;
 mod cli;
+mod client;
+mod config;
 mod demo;
 mod failure;
 mod identity;
+mod keygen;
+mod message;
 mod moment;
 mod output;
+mod payload;
+mod query;
+mod run;
 mod words;
 
 use clap::Parser;
@@ -21,8 +28,15 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(cli.verbose);
-    let done = match &cli.command {
-        Command::Demo(options) => demo::run(options),
+    let done = match cli.command {
+        Command::Keygen(options) => keygen::run(&options),
+        Command::Node(options) => run::run(options),
+        Command::Members(options) => query::members(&options),
+        Command::Names(options) => query::names(&options),
+        Command::Info(options) => query::info(&options),
+        Command::Send(options) => message::send(&options),
+        Command::Ask(options) => message::ask(&options),
+        Command::Demo(options) => demo::run(&options, cli.verbose),
         Command::DemoNode => demo::run_node(),
     };
     match done {

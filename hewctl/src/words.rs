@@ -3,8 +3,13 @@
 use hew_node::{DownReason, NodeEvent};
 use serde_json::{Value, json};
 
-/// One event in one sentence.
+/// One event in one sentence, in one line: what comes from a peer moves no cursor.
 pub(crate) fn sentence(event: &NodeEvent) -> String {
+    let text = words(event);
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text }
+}
+
+fn words(event: &NodeEvent) -> String {
     match event {
         NodeEvent::Joined { through } => format!("joined the cluster through node {through}"),
         NodeEvent::MemberUp { node, .. } => format!("node {node} is up"),

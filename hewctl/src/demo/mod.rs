@@ -16,12 +16,12 @@ use report::Report;
 use std::time::Instant;
 use story::{Narrator, Story};
 
-/// Runs the demo.
-pub(crate) fn run(options: &DemoOptions) -> Result<(), Failure> {
+/// Runs the demo; its node processes log as verbosely as this one.
+pub(crate) fn run(options: &DemoOptions, verbose: u8) -> Result<(), Failure> {
     let mut report = Report::default();
     let begin = Instant::now();
     let narrator = Narrator::new(begin, !options.json);
-    let told = Story::begin(narrator, &mut report, options.messages).and_then(Story::tell);
+    let told = Story::begin(narrator, &mut report, options.messages, verbose).and_then(Story::tell);
     report.elapsed_ms = begin.elapsed().as_millis() as u64;
     report.ok = told.is_ok();
     report.error = told.as_ref().err().map(|failure| failure.text.clone());

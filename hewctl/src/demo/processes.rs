@@ -49,11 +49,12 @@ pub(super) struct Processes {
     processes: BTreeMap<u16, Process>,
     queue: Receiver<Incoming>,
     sender: Sender<Incoming>,
+    verbose: u8,
 }
 
 impl Processes {
     /// None yet. From now on SIGINT and SIGTERM end what waits here with a failure, so that everything is put away.
-    pub(super) fn new() -> Result<Processes, Failure> {
+    pub(super) fn new(verbose: u8) -> Result<Processes, Failure> {
         let (sender, queue) = channel();
         let mut signals = Signals::new([Signal::Int, Signal::Term])
             .map_err(|error| Failure::failed(format_args!("no signal handlers: {error}")))?;
@@ -65,7 +66,7 @@ impl Processes {
                 }
             }
         })?;
-        Ok(Processes { processes: BTreeMap::new(), queue, sender })
+        Ok(Processes { processes: BTreeMap::new(), queue, sender, verbose })
     }
 
     /// Starts a process for `node` and says its process id.
@@ -74,6 +75,7 @@ impl Processes {
             |error| Failure::failed(format_args!("node {node}: no process could be started: {error}"));
         let program = std::env::current_exe().map_err(failed)?;
         let mut child = std::process::Command::new(program)
+            .args((0..self.verbose).map(|_| "-v"))
             .arg("demo-node")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -151,10 +153,11 @@ impl Processes {
     pub(super) fn kill(&mut self, node: u16) -> Result<Instant, Failure> {
         let failed = |error| Failure::failed(format_args!("node {node} cannot be killed: {error}"));
         let process = self.process(node)?;
-        process.commands = None;
         let at = Instant::now();
         process.child.kill().map_err(failed)?;
         process.child.wait().map_err(failed)?;
+        // Not before: the end of its stdin would be a polite way to end it.
+        process.commands = None;
         Ok(at)
     }
 

@@ -71,9 +71,10 @@ impl<'a> Story<'a> {
         narrator: Narrator,
         report: &'a mut Report,
         messages: u64,
+        verbose: u8,
     ) -> Result<Story<'a>, Failure> {
         // Before anything is made: a signal must find somebody who puts it away.
-        let processes = Processes::new()?;
+        let processes = Processes::new(verbose)?;
         let failed = |error| Failure::failed(format_args!("no temporary directory: {error}"));
         let directory = tempfile::Builder::new().prefix("hew-demo-").tempdir().map_err(failed)?;
         let happened = Vec::new();
