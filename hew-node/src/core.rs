@@ -5,7 +5,7 @@ use crate::link::acceptor::HalfOpen;
 use crate::link::connector;
 use crate::link::outgoing::Lost;
 use crate::link::peer::{Agreed, Attached, Peer, Standing};
-use crate::shared::{ControlPlane, Shared};
+use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
 use crate::stack::Stack;
 use event_listener::Event;
 use futures_lite::future;
@@ -151,7 +151,8 @@ impl<S: Stack> Core<S> {
             role: self.shared.role,
             version_min: PROTOCOL_VERSION,
             version_max: PROTOCOL_VERSION,
-            frame_bytes_max: u32::try_from(self.shared.bounds.payload_bytes_max).unwrap_or(u32::MAX),
+            frame_bytes_max: u32::try_from(self.shared.bounds.payload_bytes_max + FRAME_EXTRA_BYTES)
+                .unwrap_or(u32::MAX),
             listen: self.advertised.clone(),
             session,
             fresh: self.shared.runtime.seed(),
@@ -219,6 +220,24 @@ impl<S: Stack> Core<S> {
         });
     }
 
+    /// The peer of connection `generation` broke a rule: its session is over, and a new one may begin.
+    pub(crate) fn reset_session(&self, peer: &Arc<Peer>, generation: u64, is_member: bool) {
+        self.drive(|machines, now| {
+            if !peer.is_current(generation) {
+                return;
+            }
+            let (standing, incarnation) = (peer.standing(), peer.incarnation());
+            if let Some(incarnation) = incarnation.filter(|_| is_member) {
+                machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionDown);
+            }
+            let lost = peer.end_session();
+            self.shared.session_over(peer.node, lost);
+            if standing == Standing::Reachable {
+                peer.set_reachable(None, None);
+            }
+        });
+    }
+
     /// The session with a peer that is no member is over.
     pub(crate) fn forget_client(&self, peer: &Arc<Peer>) {
         let lost = peer.end_session();
@@ -245,7 +264,7 @@ impl<S: Stack> Core<S> {
         self.stopped.notify(usize::MAX);
         self.timer.notify(usize::MAX);
         for peer in self.shared.peers.all() {
-            peer.wake();
+            peer.note_change();
         }
     }
 

@@ -396,6 +396,10 @@ impl<S: Stack> Node<S> {
         let _ = self.runtime().timeout(GOODBYE_DEADLINE, said).await;
         self.inner.stop_accepting().await;
         self.inner.stop();
+        if let Some(service) = self.inner.service.filter(|_| !self.inner.owned.system) {
+            // The system stays with whoever gave it; the next node that gets it has a service of its own.
+            self.system().kill(service);
+        }
         for runtime in [&self.inner.owned.actors, &self.inner.owned.links].into_iter().flatten() {
             runtime.shutdown();
         }

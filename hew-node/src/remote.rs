@@ -41,16 +41,20 @@ impl RemoteNode {
     ) -> Result<(), Refused> {
         scratch.clear();
         let msg_type = crossing.enter(|| message.encode(scratch)).map_err(Refused::Unencodable)?;
-        self.shared.check_size(scratch.len()).map_err(Refused::Unencodable)?;
+        self.check_size(scratch.len())?;
         self.push(target, msg_type, scratch, crossing)
     }
 
     fn push_raw(&self, target: Pid, message: &RawMessage, crossing: &Arc<Crossing>) -> Result<(), Refused> {
-        self.shared.check_size(message.payload.len()).map_err(Refused::Unencodable)?;
+        self.check_size(message.payload.len())?;
         if let Some(sink) = message.reply.as_ref().and_then(|reply| reply.sink()) {
             crossing.export_reply(sink).map_err(Refused::Unencodable)?;
         }
         self.push(target, message.msg_type, &message.payload, crossing)
+    }
+
+    fn check_size(&self, bytes: usize) -> Result<(), Refused> {
+        self.shared.check_size(&self.peer, bytes).map_err(Refused::Unencodable)
     }
 
     fn push(&self, target: Pid, msg_type: i32, payload: &[u8], crossing: &Crossing) -> Result<(), Refused> {

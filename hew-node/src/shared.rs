@@ -30,6 +30,9 @@ pub(crate) trait ControlPlane: Send + Sync {
     fn adopt(&self, peer: &Arc<Peer>);
 }
 
+/// What a frame may have beside a message's payload, with room for later versions.
+pub(crate) const FRAME_EXTRA_BYTES: usize = 1024;
+
 /// The bounds of a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -65,7 +68,7 @@ impl Shared {
     /// The peer with that id; made if it was never mentioned.
     pub(crate) fn peer(&self, node: NodeId) -> Arc<Peer> {
         let Bounds { outgoing_bytes_max, payload_bytes_max } = self.bounds;
-        let frame_bytes_max = payload_bytes_max + 1024;
+        let frame_bytes_max = payload_bytes_max + FRAME_EXTRA_BYTES;
         let (peer, made) = self.peers.peer_or(node, || Peer::new(node, outgoing_bytes_max, frame_bytes_max));
         if made && node != self.id {
             self.with_control(|control| control.adopt(&peer));
@@ -78,12 +81,14 @@ impl Shared {
         self.system.current().unwrap_or(Pid::from_raw(0))
     }
 
-    pub(crate) fn check_size(&self, payload_bytes: usize) -> Result<(), String> {
-        let limit = self.bounds.payload_bytes_max;
-        if payload_bytes <= limit {
+    /// Whether a payload is within this node's limit and the peer's.
+    pub(crate) fn check_size(&self, peer: &Peer, payload_bytes: usize) -> Result<(), String> {
+        let (own, theirs) = (self.bounds.payload_bytes_max, peer.payload_bytes_max());
+        if payload_bytes <= own.min(theirs) {
             return Ok(());
         }
-        Err(format!("a payload of {payload_bytes} bytes is over this node's limit of {limit}"))
+        let (whose, limit) = if own <= theirs { (self.id, own) } else { (peer.node, theirs) };
+        Err(format!("a payload of {payload_bytes} bytes is over the limit of {limit} of node {whose}"))
     }
 
     pub(crate) fn push_control(&self, peer: &Arc<Peer>, control: &Control) -> Result<(), PushError> {
@@ -126,7 +131,7 @@ impl Shared {
         let peer = self.peer(address.node);
         let reference = address.reference;
         let pushed = match &answer {
-            Ok(value) => match self.check_size(value.len()) {
+            Ok(value) => match self.check_size(&peer, value.len()) {
                 Ok(()) => peer.push_reply(&ReplyHead { reference, status: 0 }, value),
                 Err(text) => push_error(&peer, reference, &AskError::Unencodable(text)),
             },

@@ -34,7 +34,7 @@ fn note(sender: u64, number: u64, bytes: usize) -> Journal {
 
 #[test]
 fn broken_connections_lose_double_and_reorder_nothing() {
-    for seed in 0..8 {
+    for seed in 0..20 {
         let cluster = Cluster::new(seed);
         cluster.run(async {
             let [first, second] = two(&cluster).await;
@@ -84,7 +84,7 @@ fn broken_connections_lose_double_and_reorder_nothing() {
 
 #[test]
 fn all_pairs_of_sixteen_dial_at_once_and_keep_one_connection_each() {
-    for seed in 0..2 {
+    for seed in 0..5 {
         let cluster = Cluster::new(seed);
         cluster.run(async {
             let mut nodes = Vec::new();
@@ -282,6 +282,41 @@ fn a_client_uses_the_cluster_without_being_a_member() {
         cluster.runtime().sleep(Duration::from_secs(15)).await;
         assert_eq!(first.members().len(), 2, "the client never was a member");
         for node in [second, first] {
+            node.shutdown().await;
+        }
+    });
+}
+
+#[test]
+fn a_message_over_a_limit_is_refused_by_whoever_knows_it_and_disturbs_nobody() {
+    let cluster = Cluster::new(7);
+    cluster.run(async {
+        let first = cluster.start(1).await.expect("the node starts");
+        let small = cluster.builder(2).payload_bytes_max(100_000);
+        let second = cluster.start_as(small).await.expect("the node starts");
+        first.wait_for_members(2, SOON).await.expect("two members");
+        let journal = spawn_roomy(&second, JournalActor::default());
+        let remote: ActorRef<Journal> = first.actor(journal.pid()).expect("another node's actor");
+        assert_eq!(remote.ask(Journal::Report).await.expect("the journal lives").first_error, None);
+        let error = remote.send(note(1, 0, 150_000)).await.expect_err("node 2 said what it takes");
+        assert!(error.to_string().contains("limit of 100000 of node 2"), "{error}");
+        assert!(matches!(error.into_message(), Journal::Note { number: 0, .. }), "it comes back");
+        remote.send(note(1, 0, 90_000)).await.expect("that is within the limit");
+        let report = remote.ask(Journal::Report).await;
+        assert_eq!(report.map(|report| report.received.get(&1).copied()), Ok(Some(1)));
+
+        // A node that does not know the limit yet: its message is skipped, and what comes after it arrives.
+        let third = cluster.start(3).await.expect("the node starts");
+        cluster.network().partition("n2", "n3");
+        third.wait_for_members(3, SOON).await.expect("three members, one of them not linked");
+        let remote: ActorRef<Journal> = third.actor(journal.pid()).expect("another node's actor");
+        remote.send(note(3, 0, 150_000)).await.expect("nobody has said anything");
+        cluster.network().heal_all();
+        let report = remote.ask_within(SOON, Journal::Report).await.expect("the journal lives");
+        assert_eq!(report.received.get(&3), None);
+        assert_eq!(second.stats().messages_refused, 1, "{:?}", second.stats());
+        assert!(second.stats().violations.is_empty());
+        for node in [third, second, first] {
             node.shutdown().await;
         }
     });

@@ -143,7 +143,9 @@ async fn serve<S: Stack>(core: Arc<Core<S>>, connection: ConnectionOf<S>) {
         future::or(establishing, evicted).await
     };
     match failed {
-        Some(Ok(link)) => link.run(&core).await,
+        Some(Ok(link)) => {
+            link.run(&core).await;
+        }
         Some(Err((code, cause, is_busy))) => {
             core.shared.stats.refusal(code);
             if !is_busy {

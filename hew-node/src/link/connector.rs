@@ -123,11 +123,12 @@ where
         Ok(Link { peer, wires, attached, close, is_member })
     }
 
-    /// Runs the connection to its end.
-    pub(crate) async fn run<S: Stack>(self, core: &Arc<Core<S>>) {
+    /// Runs the connection to its end. Returns whether the peer kept the rules.
+    pub(crate) async fn run<S: Stack>(self, core: &Arc<Core<S>>) -> bool {
         let Link { peer, wires, attached, close, is_member } = self;
         let generation = attached.generation;
         let end = connection::run(&core.shared, &peer, wires, &attached, &close, is_member).await;
+        let is_violation = matches!(end, connection::End::Violation(_));
         if let connection::End::Violation(violation) = &end {
             core.shared.stats.violation(violation.code());
         } else if let connection::End::Record(error) = &end {
@@ -135,6 +136,10 @@ where
         }
         tracing::info!(node = %core.shared.id, peer = %peer.node, cause = %end, "connection ended");
         core.detach(&peer, generation, end.to_string(), is_member);
+        if is_violation {
+            // On a new connection the same frames would come again, and the same violation.
+            core.reset_session(&peer, generation, is_member);
+        }
         if !is_member {
             if !matches!(end, connection::End::Goodbye(_)) {
                 future::or(core.shared.runtime.sleep(CLIENT_GRACE), core.stopped()).await;
@@ -143,6 +148,7 @@ where
                 core.forget_client(&peer);
             }
         }
+        !is_violation
     }
 }
 
@@ -227,7 +233,7 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
     let goes_first = core.shared.id < peer.node;
     let mut wanted_since: Option<Instant> = None;
     loop {
-        let changed = peer.listen_for_work();
+        let changed = peer.listen_for_change();
         if core.is_stopping() {
             return;
         }
@@ -251,8 +257,9 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
         match dial(&*core, &address, Some(peer.node), None).await {
             Ok(link) => {
                 let (since, progress) = (runtime.now(), peer.progress());
-                link.run(&core).await;
-                if runtime.now() >= since + GOOD_CONNECTION || peer.progress() != progress {
+                let kept_rules = link.run(&core).await;
+                let got_on = runtime.now() >= since + GOOD_CONNECTION || peer.progress() != progress;
+                if kept_rules && got_on {
                     backoff.reset();
                 }
             }
@@ -268,11 +275,11 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
         // because many want to.
         let until = runtime.now() + backoff.next();
         while runtime.now() < until && !peer.is_connected() && !core.is_stopping() {
-            let connected = peer.listen_for_connection();
+            let changed = peer.listen_for_change();
             let waited = async {
                 runtime.sleep_until(until).await;
             };
-            future::or(future::or(connected, waited), core.stopped()).await;
+            future::or(future::or(changed, waited), core.stopped()).await;
         }
         if peer.is_connected() {
             backoff.reset();

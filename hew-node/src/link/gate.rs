@@ -4,7 +4,9 @@ use super::handshake::Gate;
 use super::peer::{Agreed, Peer};
 use super::settle::{Existing, Settled, settle};
 use crate::core::Core;
+use crate::shared::FRAME_EXTRA_BYTES;
 use crate::stack::Stack;
+use hew_cluster::Membership;
 use hew_security::Admission;
 use hew_wire::{Extension, Hello, NodeId, Refusal, RefusalStatus};
 use std::sync::Arc;
@@ -51,6 +53,7 @@ impl<'a, S: Stack> LinkGate<'a, S> {
             public_key: peer.key,
             encrypted,
             dialed_here: matches!(self.side, Side::Dialer { .. }),
+            payload_bytes_max: (theirs.frame_bytes_max as usize).saturating_sub(FRAME_EXTRA_BYTES),
             resumed,
             session,
             received: theirs.received,
@@ -112,7 +115,11 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
             return refuse(RefusalStatus::ClusterMismatch, reason);
         }
         let peer = self.peer.get_or_insert_with(|| shared.peer(proven.node)).clone();
-        let known = peer.incarnation();
+        // What a connection has proven, and what other members say.
+        let said = self
+            .core
+            .look(|machines| machines.membership.member(proven.node).map(|member| member.incarnation()));
+        let known = peer.incarnation().max(said);
         if let Some(known) = known.filter(|known| *known > theirs.incarnation) {
             let reason = format!(
                 "node {} is known with incarnation {known}, which is newer than {}",

@@ -49,6 +49,8 @@ struct State {
     address: Option<Addr>,
     incarnation: Option<Incarnation>,
     public_key: Option<PublicKey>,
+    /// Largest payload that the peer takes, as it said in the handshake.
+    payload_bytes_max: Option<usize>,
     /// The session's id, the same on both sides; 0 when there is none.
     session: u64,
     /// Sequenced frames received in the session.
@@ -75,6 +77,8 @@ pub(crate) struct Agreed {
     pub(crate) public_key: PublicKey,
     pub(crate) encrypted: bool,
     pub(crate) dialed_here: bool,
+    /// Largest payload that the peer takes.
+    pub(crate) payload_bytes_max: usize,
     /// The session both sides still have, if they do.
     pub(crate) resumed: bool,
     /// The session's id from now on.
@@ -144,8 +148,8 @@ pub(crate) struct Peer {
     generation: AtomicU64,
     /// The writer, or without a connection the connector, may have something to do.
     work: Event,
-    /// A connection was attached.
-    connected: Event,
+    /// Standing, address or connection changed: for those who connect, and those who wait for an end.
+    changed: Event,
     /// Room was made for senders that wait.
     room: Event,
     /// Number of senders that wait for room, so that making room costs nothing when nobody does.
@@ -168,6 +172,7 @@ impl Peer {
                 address: None,
                 incarnation: None,
                 public_key: None,
+                payload_bytes_max: None,
                 session: 0,
                 received: 0,
                 unacknowledged: 0,
@@ -183,7 +188,7 @@ impl Peer {
             incoming: async_lock::Mutex::new(Incoming::new(frame_bytes_max)),
             generation: AtomicU64::new(0),
             work: Event::new(),
-            connected: Event::new(),
+            changed: Event::new(),
             room: Event::new(),
             waiting: AtomicUsize::new(0),
             gone: AtomicBool::new(true),
@@ -250,6 +255,11 @@ impl Peer {
         }
     }
 
+    /// Largest payload that the peer takes; what this node takes itself, before the peer has said so.
+    pub(crate) fn payload_bytes_max(&self) -> usize {
+        lock(&self.state).payload_bytes_max.unwrap_or(usize::MAX)
+    }
+
     // ---- what the writer and the connector do ----
 
     /// Resolves when there may be something to do. Made before looking, so that nothing is missed.
@@ -257,14 +267,20 @@ impl Peer {
         self.work.listen()
     }
 
-    /// Resolves when a connection may have come up.
-    pub(crate) fn listen_for_connection(&self) -> EventListener {
-        self.connected.listen()
+    /// Resolves when standing, address or connection may have changed. Made before looking, too.
+    pub(crate) fn listen_for_change(&self) -> EventListener {
+        self.changed.listen()
     }
 
-    /// Makes writer and connector look again.
-    pub(crate) fn wake(&self) {
+    /// Makes the writer look again.
+    fn wake(&self) {
         self.work.notify(usize::MAX);
+    }
+
+    /// Makes everybody look again.
+    pub(crate) fn note_change(&self) {
+        self.work.notify(usize::MAX);
+        self.changed.notify(usize::MAX);
     }
 
     pub(crate) fn take_chunk(&self) -> Option<Arc<Chunk>> {
@@ -381,6 +397,7 @@ impl Peer {
         state.standing = Standing::Reachable;
         state.incarnation = Some(agreed.incarnation);
         state.public_key = Some(agreed.public_key);
+        state.payload_bytes_max = Some(agreed.payload_bytes_max);
         let generation = state.generation;
         state.connection = Some(Connection {
             generation,
@@ -392,8 +409,7 @@ impl Peer {
         self.generation.store(generation, Ordering::Release);
         self.gone.store(false, Ordering::SeqCst);
         drop((outgoing, state));
-        self.wake();
-        self.connected.notify(usize::MAX);
+        self.note_change();
         Ok(Attached { generation, start, resumed, lost })
     }
 
@@ -405,7 +421,7 @@ impl Peer {
             state.connection = None;
         }
         drop(state);
-        self.wake();
+        self.note_change();
         current
     }
 
@@ -425,7 +441,7 @@ impl Peer {
         let lost = outgoing.clear();
         drop((outgoing, state));
         self.room.notify(usize::MAX);
-        self.wake();
+        self.note_change();
         lost
     }
 
@@ -441,7 +457,7 @@ impl Peer {
         }
         self.gone.store(false, Ordering::SeqCst);
         drop(state);
-        self.wake();
+        self.note_change();
     }
 
     /// The peer says goodbye: its connection stays for as long as it likes, and is not made again.
@@ -466,7 +482,7 @@ impl Peer {
     /// Resolves when there is no connection.
     pub(crate) async fn wait_until_disconnected(&self) {
         loop {
-            let listener = self.work.listen();
+            let listener = self.changed.listen();
             if !self.is_connected() {
                 return;
             }
