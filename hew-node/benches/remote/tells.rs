@@ -7,7 +7,8 @@ use crate::measure::Failure;
 use crate::messages::{ToSink, Total};
 use crate::pair::Pair;
 use futures_lite::future;
-use hew_node::{Actor, ActorRef, Context, Outcome, ReplyTo, Stack};
+use hew_actor::Task;
+use hew_node::{Actor, ActorRef, AskError, Context, Outcome, ReplyTo, Stack};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +18,13 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Payload bytes of one repetition, which a receiver that falls behind would have to hold.
 pub(crate) const IN_FLIGHT_BYTES_MAX: u64 = 2 << 30;
+/// How long the link may stay full of bulk messages.
+const BULK_DEADLINE: Duration = Duration::from_secs(200);
 /// Payload bytes of a bulk message.
 const BULK_BYTES: usize = 64 << 10;
+
+/// How many messages were sent and handled in which time, or what went wrong.
+type Sent = Result<(u64, Duration), String>;
 
 /// Sends and counts.
 struct Sender {
@@ -27,11 +33,11 @@ struct Sender {
 
 enum ToSender {
     Send { count: u64, bytes: usize, reply: ReplyTo<Result<Duration, String>> },
-    SendUntil { stop: Arc<AtomicBool>, bytes: usize, reply: ReplyTo<Result<(u64, Duration), String>> },
+    SendUntil { stop: Arc<AtomicBool>, bytes: usize, reply: ReplyTo<Sent> },
 }
 
 impl Sender {
-    async fn send(&self, mut more: impl FnMut(u64) -> bool, bytes: usize) -> Result<(u64, Duration), String> {
+    async fn send(&self, mut more: impl FnMut(u64) -> bool, bytes: usize) -> Sent {
         let template = ByteBuf::from(vec![7; bytes]);
         let start = Instant::now();
         let mut sent = 0;
@@ -100,7 +106,7 @@ pub(crate) fn tell<S: Stack>(
 /// An actor that fills the link with large messages until it is stopped.
 pub(crate) struct Bulk {
     stop: Arc<AtomicBool>,
-    sending: hew_actor::Task<Result<Result<(u64, Duration), String>, hew_node::AskError>>,
+    sending: Task<Result<Sent, AskError>>,
 }
 
 impl Bulk {
@@ -110,7 +116,11 @@ impl Bulk {
         let told = Arc::clone(&stop);
         let sending = pair.node.runtime().spawn(async move {
             sender
-                .ask_within(DEADLINE, |reply| ToSender::SendUntil { stop: told, bytes: BULK_BYTES, reply })
+                .ask_within(BULK_DEADLINE, |reply| ToSender::SendUntil {
+                    stop: told,
+                    bytes: BULK_BYTES,
+                    reply,
+                })
                 .await
         });
         Ok(Bulk { stop, sending })
