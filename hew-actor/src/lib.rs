@@ -21,6 +21,7 @@ mod lifecycle;
 mod lock;
 mod mailbox;
 mod monitor;
+mod options;
 mod outside;
 mod raw;
 mod reference;
@@ -44,10 +45,11 @@ pub use context::Context;
 pub use counters::DeadLetters;
 pub use error::{AskError, DeliverError, SendError, SpawnError, TrySendError};
 pub use lifecycle::Lifecycle;
-pub use mailbox::{
-    BATCH_MAX, CoalesceKey, MAILBOX_CAPACITY, MAILBOX_CAPACITY_MAX, MailboxOptions, Overflow, SIGNALS_MAX,
-};
+pub use mailbox::{BATCH_MAX, SIGNALS_MAX};
 pub use monitor::MonitorRef;
+pub use options::{
+    CoalesceKey, MAILBOX_CAPACITY, MAILBOX_CAPACITY_MAX, MailboxOptions, Overflow, SpawnOptions, SystemConfig,
+};
 pub use outside::Outside;
 pub use raw::RawMessage;
 pub use reference::{ASK_DEADLINE, ActorRef, BoxFuture, Outgoing, Refused, RemoteActor, RemoteMailbox};
@@ -59,6 +61,6 @@ pub use supervisor::{
     AddChildError, BACKOFF_MAX, BACKOFF_MIN, ChildInfo, ChildRef, ChildSpec, Restart, START_DEADLINE,
     STOP_DEADLINE, Strategy, Supervisor, SupervisorMessage, SupervisorRef,
 };
-pub use system::{ShutdownReport, SpawnOptions, System, SystemConfig};
+pub use system::{ShutdownReport, System};
 pub use task::Task;
 pub use timer::TimerRef;

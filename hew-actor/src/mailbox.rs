@@ -16,76 +16,19 @@ use crate::error::{AskError, TrySendError};
 use crate::lifecycle::Lifecycle;
 use crate::lock::Lock;
 use crate::monitor::MonitorRef;
+use crate::options::{CoalesceKey, MAILBOX_CAPACITY_MAX, MailboxOptions, Overflow};
 use event_listener::{Event, EventListener};
 use hew_wire::{ExitReason, Pid};
 use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Arc;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-/// Messages that wait in a mailbox by default.
-pub const MAILBOX_CAPACITY: usize = 1024;
-/// Largest capacity of a mailbox; larger wishes are cut to it.
-pub const MAILBOX_CAPACITY_MAX: usize = 1 << 24;
 /// Most messages that an actor takes out of its mailbox at once.
 pub const BATCH_MAX: usize = 256;
 /// Most exit signals that wait in a system lane; more are dropped and counted. Stops and monitors are not bounded by
 /// this: there is at most one stop, and one message for each monitor that the actor itself made.
 pub const SIGNALS_MAX: usize = 65_536;
-
-/// What a full mailbox does with one more message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// `send` waits. Messages from the network are dropped as under [`Overflow::DropNew`], since a link must not wait.
-    #[default]
-    Block,
-    /// `send` drops the new message, which is counted as a dead letter, and succeeds.
-    DropNew,
-    /// The oldest waiting message is dropped and counted; `send` and `try_send` succeed.
-    DropOld,
-    /// `send` fails with the message.
-    Fail,
-}
-
-/// Which messages replace each other in a full mailbox: those with equal keys. `None` never replaces nor is replaced.
-pub type CoalesceKey<M> = Arc<dyn Fn(&M) -> Option<(i32, u64)> + Send + Sync>;
-
-/// Settings of a mailbox.
-pub struct MailboxOptions<M> {
-    /// Messages that may wait, 1 to [`MAILBOX_CAPACITY_MAX`]; values outside are moved to the nearest bound. `None`
-    /// (the default): the system's default.
-    pub capacity: Option<usize>,
-    /// What happens when it is full. Default [`Overflow::Block`].
-    pub overflow: Overflow,
-    /// When full, a message replaces the oldest waiting one with the same key, in place; if there is none, `overflow`
-    /// decides. Default `None`: nothing is replaced.
-    pub coalesce: Option<CoalesceKey<M>>,
-}
-
-impl<M> Default for MailboxOptions<M> {
-    fn default() -> MailboxOptions<M> {
-        MailboxOptions { capacity: None, overflow: Overflow::Block, coalesce: None }
-    }
-}
-
-impl<M> Clone for MailboxOptions<M> {
-    fn clone(&self) -> MailboxOptions<M> {
-        MailboxOptions { capacity: self.capacity, overflow: self.overflow, coalesce: self.coalesce.clone() }
-    }
-}
-
-impl<M> fmt::Debug for MailboxOptions<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MailboxOptions")
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
-            .field("coalesce", &self.coalesce.is_some())
-            .finish()
-    }
-}
 
 /// A message of the system lane.
 #[derive(Debug)]
@@ -434,6 +377,7 @@ pub(crate) fn discard<M>(messages: impl IntoIterator<Item = M>, error: AskError)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn mailbox(capacity: usize, overflow: Overflow) -> Mailbox<u32> {
         Mailbox::new(MailboxOptions { capacity: Some(capacity), overflow, coalesce: None }, 1)
@@ -531,7 +475,8 @@ mod tests {
         (0..3).for_each(|n| mailbox.try_push(n, &counters).unwrap());
         assert_eq!(mailbox.close(&ExitReason::Killed), [0, 1, 2]);
         assert!(mailbox.close(&ExitReason::Normal).is_empty());
-        let Err(TrySendError::Closed { message: 7, reason: ExitReason::Killed }) = mailbox.try_push(7, &counters)
+        let Err(TrySendError::Closed { message: 7, reason: ExitReason::Killed }) =
+            mailbox.try_push(7, &counters)
         else {
             panic!("pushed")
         };

@@ -1,17 +1,18 @@
 //! The actors of one node.
 
 use crate::actor::Actor;
-use crate::cell::{AnyCell, Cell, Decoder};
+use crate::cell::{AnyCell, Cell};
 use crate::counters::{Counters, DeadLetters, Reason};
 use crate::current;
 use crate::error::{DeliverError, SpawnError};
 use crate::lifecycle::Lifecycle;
-use crate::mailbox::{MAILBOX_CAPACITY, Mailbox, MailboxOptions};
+use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorRef, Relations};
+use crate::options::{SpawnOptions, SystemConfig};
 use crate::outside::Outside;
 use crate::reference::ActorRef;
 use crate::reply::ReplyTo;
-use crate::run::{self, MESSAGES_PER_TURN};
+use crate::run;
 use crate::runtime::Runtime;
 use crate::table::Table;
 use event_listener::Event;
@@ -22,76 +23,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// Settings of a [`System`].
-#[derive(Clone, Debug)]
-pub struct SystemConfig {
-    /// The node that the actors belong to. Default [`NodeId::LOCAL`]: a process without a node.
-    pub node: NodeId,
-    /// Serial of the first actor, at least [`SERIAL_RESERVED`] (lower values are raised to it), usually
-    /// [`Incarnation::first_serial`](hew_wire::Incarnation::first_serial).
-    pub first_serial: u64,
-    /// Mailbox capacity of actors that ask for none. Default [`MAILBOX_CAPACITY`].
-    pub mailbox_capacity: usize,
-}
-
-impl Default for SystemConfig {
-    fn default() -> SystemConfig {
-        SystemConfig {
-            node: NodeId::LOCAL,
-            first_serial: SERIAL_RESERVED,
-            mailbox_capacity: MAILBOX_CAPACITY,
-        }
-    }
-}
-
-/// Settings of one actor.
-pub struct SpawnOptions<M> {
-    /// What diagnostics call it. Default: nothing.
-    pub label: Option<String>,
-    /// Its mailbox.
-    pub mailbox: MailboxOptions<M>,
-    /// Makes its messages from bytes; without one it takes no messages from other nodes. Default `None`.
-    pub decoder: Option<Decoder<M>>,
-    /// Serial of a service, 1 to 1,023, so that other nodes can address it without asking. Default `None`: the next.
-    pub serial: Option<u64>,
-    /// Messages it handles before the next actor's turn; at least 1. Default [`MESSAGES_PER_TURN`].
-    pub messages_per_turn: u32,
-}
-
-impl<M> Default for SpawnOptions<M> {
-    fn default() -> SpawnOptions<M> {
-        SpawnOptions {
-            label: None,
-            mailbox: MailboxOptions::default(),
-            decoder: None,
-            serial: None,
-            messages_per_turn: MESSAGES_PER_TURN,
-        }
-    }
-}
-
-impl<M> Clone for SpawnOptions<M> {
-    fn clone(&self) -> SpawnOptions<M> {
-        SpawnOptions {
-            label: self.label.clone(),
-            mailbox: self.mailbox.clone(),
-            decoder: self.decoder.clone(),
-            serial: self.serial,
-            messages_per_turn: self.messages_per_turn,
-        }
-    }
-}
-
-impl<M> fmt::Debug for SpawnOptions<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpawnOptions")
-            .field("label", &self.label)
-            .field("mailbox", &self.mailbox)
-            .field("serial", &self.serial)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What [`System::shutdown`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ type Shard = Lock<HashMap<u64, Arc<dyn AnyCell>, BuildHasherDefault<SerialHasher
 
 pub(crate) struct Table {
     shards: [Shard; SHARDS],
-    /// Entries of all shards; counted up before an entry is visible and down after it is gone.
+    /// Entries of all shards, counted under the lock of the entry's shard: who finds an actor gone finds it uncounted.
     len: AtomicUsize,
 }
 
@@ -28,26 +28,25 @@ impl Table {
     /// Adds an actor; `false` if its serial is taken.
     pub(crate) fn insert(&self, cell: Arc<dyn AnyCell>) -> bool {
         use std::collections::hash_map::Entry;
-        self.len.fetch_add(1, Ordering::SeqCst);
         let serial = cell.serial();
-        let inserted = match self.shard(serial).lock().entry(serial) {
+        match self.shard(serial).lock().entry(serial) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
                 place.insert(cell);
+                self.len.fetch_add(1, Ordering::SeqCst);
                 true
             }
-        };
-        if !inserted {
-            self.len.fetch_sub(1, Ordering::SeqCst);
         }
-        inserted
     }
 
     pub(crate) fn remove(&self, serial: u64) {
-        let removed = self.shard(serial).lock().remove(&serial);
+        let mut shard = self.shard(serial).lock();
+        let removed = shard.remove(&serial);
         if removed.is_some() {
             self.len.fetch_sub(1, Ordering::SeqCst);
         }
+        drop(shard);
+        drop(removed);
     }
 
     pub(crate) fn find(&self, serial: u64) -> Option<Arc<dyn AnyCell>> {

@@ -386,7 +386,11 @@ fn races_of_link_unlink_and_exit_end_in_one_signal_or_none() {
             let linking = system.clone();
             let task = system.runtime().spawn(async move {
                 // Either side may be the one that ends meanwhile.
-                if round % 2 == 0 { linking.link(pids.0, pids.1) } else { linking.link(pids.1, pids.0) }
+                if round % 2 == 0 {
+                    linking.link(pids.0, pids.1)
+                } else {
+                    linking.link(pids.1, pids.0)
+                }
                 if round % 3 == 0 {
                     linking.unlink(pids.0, pids.1);
                 }

@@ -356,7 +356,7 @@ fn a_new_start_never_overlaps_the_old_end() {
         type Message = ReplyTo<u64>;
         async fn handle(&mut self, reply: ReplyTo<u64>, context: &mut Context<ReplyTo<u64>>) -> Outcome {
             reply.send(self.0.load(Ordering::SeqCst));
-            if context.runtime().seed() % 2 == 0 { Outcome::Stop } else { panic!("one of two") }
+            if context.runtime().seed().is_multiple_of(2) { Outcome::Stop } else { panic!("one of two") }
         }
         async fn stopped(&mut self, _: &ExitReason, context: &mut Context<ReplyTo<u64>>) {
             context.runtime().sleep(Duration::from_millis(1)).await;

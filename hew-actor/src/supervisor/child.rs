@@ -3,10 +3,11 @@
 use crate::actor::Actor;
 use crate::error::{AskError, SendError, TrySendError};
 use crate::lock::Lock;
+use crate::options::SpawnOptions;
 use crate::reference::{ASK_DEADLINE, ActorRef, BoxFuture};
 use crate::reply::{self, ReplyTo};
 use crate::supervisor::Restart;
-use crate::system::{SpawnOptions, System};
+use crate::system::System;
 use crate::unwind;
 use event_listener::Event;
 use hew_wire::{ExitReason, Pid};
