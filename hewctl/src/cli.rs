@@ -2,7 +2,6 @@
 
 use crate::actors::ActorSetting;
 use crate::config::Preset;
-use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use hew_node::{Name, NodeId};
 use std::path::PathBuf;
@@ -83,11 +82,11 @@ pub(crate) struct NodeOptions {
     /// The file with the node's key [default: a key for this run only].
     #[arg(long, value_name = "FILE", env = "HEW_KEY")]
     pub(crate) key: Option<PathBuf>,
-    /// The file with the keys that may connect, one line for each: node id or *, key, comment.
-    #[arg(long, value_name = "FILE", env = "HEW_ALLOW")]
+    /// The file with the keys that may connect, one line for each: node id or *, key, comment [env: HEW_ALLOW].
+    #[arg(long, value_name = "FILE")]
     pub(crate) allow: Option<PathBuf>,
-    /// Lets any key connect; the first one of each node id keeps it.
-    #[arg(long, env = "HEW_OPEN", value_parser = FalseyValueParser::new())]
+    /// Lets any key connect; the first one of each node id keeps it [env: HEW_OPEN=1].
+    #[arg(long, conflicts_with = "allow")]
     pub(crate) open: bool,
     /// How fast failures are noticed [default: lan].
     #[arg(long, value_enum, env = "HEW_PRESET")]
@@ -114,11 +113,11 @@ pub(crate) struct ClientOptions {
     /// The file with your key [default: a key for this run only, which a strict cluster refuses].
     #[arg(long, value_name = "FILE", env = "HEW_KEY")]
     pub(crate) key: Option<PathBuf>,
-    /// The file with the keys of the nodes that you trust.
-    #[arg(long, value_name = "FILE", env = "HEW_ALLOW")]
+    /// The file with the keys of the nodes that you trust [env: HEW_ALLOW].
+    #[arg(long, value_name = "FILE")]
     pub(crate) allow: Option<PathBuf>,
-    /// Trusts whoever answers.
-    #[arg(long, env = "HEW_OPEN", value_parser = FalseyValueParser::new())]
+    /// Trusts whoever answers [env: HEW_OPEN=1].
+    #[arg(long, conflicts_with = "allow")]
     pub(crate) open: bool,
     /// The node id to connect with [default: one from 65000 to 65534 that is free].
     #[arg(long, value_name = "N", env = "HEW_CLIENT_ID")]

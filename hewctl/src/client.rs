@@ -32,7 +32,7 @@ pub(crate) fn with_client<T>(
     options: &ClientOptions,
     work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let access = Access::from_settings(options.allow.clone(), options.open)?.ok_or_else(|| {
+    let access = Access::from_flags(options.allow.clone(), options.open)?.ok_or_else(|| {
         Failure::usage("whom do you trust? --allow FILE for the keys in a file, --open for whoever answers")
     })?;
     let deadline = Instant::now() + options.timeout;

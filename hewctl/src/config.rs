@@ -91,7 +91,7 @@ fn merge(options: NodeOptions, file: File) -> Result<Settings, Failure> {
         .id
         .or(of_file)
         .ok_or_else(|| Failure::usage("a node needs an id: --id N, or `id` in its file"))?;
-    let access = match Access::from_settings(options.allow, options.open)? {
+    let access = match Access::from_flags(options.allow, options.open)? {
         Some(access) => Some(access),
         None => Access::from_settings(file.allow, file.open)?,
     };

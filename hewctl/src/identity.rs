@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use hew_node::{Allowlist, StaticKeypair};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// What one place (the command line, a file) says of it.
+    /// What one place (the command line, the environment, a file) says of it.
     pub(crate) fn from_settings(allow: Option<PathBuf>, open: bool) -> Result<Option<Access>, Failure> {
         match (allow, open) {
             (Some(_), true) => {
@@ -29,6 +30,18 @@ impl Access {
             (None, true) => Ok(Some(Access::Open)),
             (None, false) => Ok(None),
         }
+    }
+
+    /// What the flags say, or else the environment. Not by the parser of the command line, for which `--open` and a
+    /// variable with an allowlist would exclude each other.
+    pub(crate) fn from_flags(allow: Option<PathBuf>, open: bool) -> Result<Option<Access>, Failure> {
+        if let Some(access) = Access::from_settings(allow, open)? {
+            return Ok(Some(access));
+        }
+        let is_set = |value: &OsString| !value.is_empty();
+        let allow = std::env::var_os("HEW_ALLOW").filter(is_set).map(PathBuf::from);
+        let open = std::env::var_os("HEW_OPEN").filter(is_set).is_some_and(|value| value != "0");
+        Access::from_settings(allow, open).map_err(|failure| failure.of("HEW_ALLOW and HEW_OPEN"))
     }
 
     /// The list, read from its file.
