@@ -1,0 +1,146 @@
+//! Types and numbers that C programs see.
+
+use std::ffi::c_void;
+
+/// An actor. The handle is valid until `hew_actor_free`, also after the actor has ended.
+pub struct HewActor {
+    _opaque: [u8; 0],
+}
+
+/// The place where one answer arrives.
+pub struct HewReplyChannel {
+    _opaque: [u8; 0],
+}
+
+/// A full mailbox makes the sender wait.
+pub const HEW_OVERFLOW_BLOCK: i32 = 0;
+/// A full mailbox drops the new message, and counts it.
+pub const HEW_OVERFLOW_DROP_NEW: i32 = 1;
+/// A full mailbox drops its oldest message, and counts it.
+pub const HEW_OVERFLOW_DROP_OLD: i32 = 2;
+/// A full mailbox refuses the new message.
+pub const HEW_OVERFLOW_FAIL: i32 = 3;
+/// In a full mailbox a message replaces the one with the same key; without one, `coalesce_fallback` decides.
+pub const HEW_OVERFLOW_COALESCE: i32 = 4;
+
+/// The system message that ends a life: the last one of an actor that ends normally, without data.
+pub const HEW_MSG_STOP: i32 = -1;
+/// The system message of a linked actor's end, for an actor that traps exits: `HewExitMessage`.
+pub const HEW_MSG_EXIT: i32 = 103;
+/// The system message of a monitored actor's end: `HewDownMessage`.
+pub const HEW_MSG_DOWN: i32 = 104;
+
+/// Handles one message of an actor. `state` is the actor's own, `data` belongs to the library and is valid until the
+/// function returns; the function may change both. It runs on a thread of the library, one message at a time.
+pub type HewDispatchFn =
+    Option<unsafe extern "C" fn(state: *mut c_void, msg_type: i32, data: *mut c_void, size: usize)>;
+
+/// The key of a message: a waiting message of the same type and key is replaced by a new one. Runs on the sender's
+/// thread, or on the link's for messages of other nodes; must not send.
+pub type HewCoalesceKeyFn =
+    Option<unsafe extern "C" fn(msg_type: i32, data: *mut c_void, size: usize) -> u64>;
+
+/// How `hew_actor_spawn_opts` makes an actor.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewActorOpts {
+    /// Copied; NULL with size 0 is no state.
+    pub init_state: *mut c_void,
+    /// Bytes of `init_state`.
+    pub state_size: usize,
+    /// Handles its messages; not NULL.
+    pub dispatch: HewDispatchFn,
+    /// Messages that may wait; 0 or less: 1,048,576.
+    pub mailbox_capacity: i32,
+    /// `HEW_OVERFLOW_…`; another number: drop the new message.
+    pub overflow: i32,
+    /// For `HEW_OVERFLOW_COALESCE`; NULL: nothing is replaced.
+    pub coalesce_key_fn: HewCoalesceKeyFn,
+    /// `HEW_OVERFLOW_…` for a message without one to replace; `HEW_OVERFLOW_COALESCE`: drop the new message.
+    pub coalesce_fallback: i32,
+    /// Messages that it handles before another actor's turn; 0 or less: 256.
+    pub budget: i32,
+}
+
+/// The data of `HEW_MSG_EXIT`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewExitMessage {
+    /// The PID of the actor that ended.
+    pub crashed_actor_id: u64,
+    /// 0 for a normal end, the code of `hew_actor_trap`, -1 a crash, -2 ended from outside, -3 a linked actor's end,
+    /// -16 there was no such actor, -17 its node is down.
+    pub reason: i32,
+}
+
+/// The data of `HEW_MSG_DOWN`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewDownMessage {
+    /// The PID of the actor that ended.
+    pub monitored_actor_id: u64,
+    /// What `hew_actor_monitor` answered.
+    pub ref_id: u64,
+    /// As in `HewExitMessage`.
+    pub reason: i32,
+}
+
+/// A buffer that is written or read field by field. It may be on the caller's stack; a buffer of all zeros is empty.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewWireBuf {
+    /// The bytes: from `malloc` when written, the caller's when read.
+    pub data: *mut u8,
+    /// Bytes that are used.
+    pub len: usize,
+    /// Bytes that are allocated; 0 for a buffer that is read.
+    pub cap: usize,
+    /// Where reading goes on.
+    pub read_pos: usize,
+}
+
+/// Hears of members of the cluster; see `hew_cluster_set_membership_callback`.
+pub type HewMembershipCallback = Option<unsafe extern "C" fn(node_id: u16, event: u8, user: *mut c_void)>;
+
+/// What a timer calls.
+pub type HewTimerFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// A node: see `hew_node_new`.
+pub struct HewNode {
+    _opaque: [u8; 0],
+}
+
+/// How a node is made: see `hew_node_options_new`.
+pub struct HewNodeOptions {
+    _opaque: [u8; 0],
+}
+
+/// The cluster as one node sees it.
+pub struct HewCluster {
+    _opaque: [u8; 0],
+}
+
+/// Which keys may connect.
+pub struct HewPeerAllowlist {
+    _opaque: [u8; 0],
+}
+
+/// Timers that the program drives itself.
+pub struct HewTimerWheel {
+    _opaque: [u8; 0],
+}
+
+/// One timer of a wheel, until it has fired or was cancelled.
+pub struct HewTimerEntry {
+    _opaque: [u8; 0],
+}
+
+/// Actors that are waited for together.
+pub struct HewScope {
+    _opaque: [u8; 0],
+}
+
+/// Actors that are waited for and stopped together.
+pub struct HewActorGroup {
+    _opaque: [u8; 0],
+}
