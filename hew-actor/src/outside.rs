@@ -57,7 +57,7 @@ impl Shared {
             return monitor;
         }
         if !self.is_local(target) {
-            match self.outside.get() {
+            match self.outside() {
                 Some(outside) => outside.monitor(monitor, self.shown(watcher), target),
                 None => drop(watching.down(monitor, target, ExitReason::NodeDown)),
             }
@@ -132,7 +132,7 @@ impl Shared {
         if cell.relations().add_link(remote).is_err() {
             return;
         }
-        match self.outside.get() {
+        match self.outside() {
             Some(outside) => outside.link(self.shown(local), remote),
             None => drop(cell.link_ended(remote, remote, ExitReason::NodeDown)),
         }
@@ -145,7 +145,7 @@ impl Shared {
                 let was_linked = cell.unlink(other);
                 if was_linked
                     && !self.is_local(other)
-                    && let Some(outside) = self.outside.get()
+                    && let Some(outside) = self.outside()
                 {
                     outside.unlink(self.shown(one), other);
                 }
@@ -170,7 +170,7 @@ impl Shared {
         for peer in estate.links {
             if let Some(cell) = self.find(peer) {
                 cell.link_ended(own, shown, reason.clone());
-            } else if let Some(outside) = self.outside.get()
+            } else if let Some(outside) = self.outside()
                 && !self.is_local(peer)
             {
                 outside.exit(peer, shown, reason.clone());
@@ -185,7 +185,7 @@ impl Shared {
     fn stop_watching(&self, id: u64, watcher: u64, target: Pid) {
         if let Some(cell) = self.find(target) {
             cell.relations().remove_watcher(id);
-        } else if let Some(outside) = self.outside.get()
+        } else if let Some(outside) = self.outside()
             && !self.is_local(target)
         {
             let watcher = self.shown(Pid::new(hew_wire::NodeId::LOCAL, watcher));

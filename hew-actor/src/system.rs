@@ -6,6 +6,7 @@ use crate::counters::{Counters, DeadLetters, Reason};
 use crate::current;
 use crate::error::{DeliverError, SpawnError};
 use crate::lifecycle::Lifecycle;
+use crate::lock::Lock;
 use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorRef, Relations};
 use crate::options::{SpawnOptions, SystemConfig};
@@ -18,8 +19,8 @@ use crate::table::Table;
 use event_listener::Event;
 use hew_wire::{ExitReason, NodeId, Pid, SERIAL_MAX, SERIAL_RESERVED};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -53,7 +54,7 @@ pub(crate) struct Shared {
     next_reference: AtomicU64,
     mailbox_capacity: usize,
     pub(crate) table: Table,
-    pub(crate) outside: OnceLock<Arc<dyn Outside>>,
+    outside: Lock<Option<Arc<dyn Outside>>>,
     /// No actor is spawned any more.
     closing: AtomicBool,
     /// Living actors that have no supervisor.
@@ -77,7 +78,7 @@ impl System {
                 next_reference: AtomicU64::new(1),
                 mailbox_capacity: config.mailbox_capacity,
                 table: Table::default(),
-                outside: OnceLock::new(),
+                outside: Lock::new(None),
                 closing: AtomicBool::new(false),
                 free: AtomicUsize::new(0),
                 settling: AtomicUsize::new(0),
@@ -125,9 +126,10 @@ impl System {
     }
 
     /// Connects the system to other nodes: monitors, links and exit signals whose other end is not here go to
-    /// `outside`. Only the first call counts; whether it was this one.
-    pub fn set_outside(&self, outside: Arc<dyn Outside>) -> bool {
-        self.shared.outside.set(outside).is_ok()
+    /// `outside` from now on. A later call replaces an earlier one: the process has started another node.
+    pub fn set_outside(&self, outside: Arc<dyn Outside>) {
+        let earlier = self.shared.outside.lock().replace(outside);
+        drop(earlier);
     }
 
     /// Spawns an actor with default options. On a system that shuts down, the reference is to an ended actor.
@@ -431,6 +433,11 @@ impl fmt::Debug for System {
 }
 
 impl Shared {
+    /// Where the other nodes are reached, if there are any.
+    pub(crate) fn outside(&self) -> Option<Arc<dyn Outside>> {
+        self.outside.lock().clone()
+    }
+
     pub(crate) fn node(&self) -> NodeId {
         NodeId::from_raw(self.node.load(Ordering::Acquire))
     }

@@ -51,12 +51,9 @@ impl Asks {
         }
         table.next = table.next.wrapping_add(1);
         let reference = u64::from(table.next) << 32 | u64::from(table.random.u32(1..));
-        drop(table);
-        // Registered before the ask can be found: an asker that is gone already withdraws nothing, and the ask is then
-        // ended by its answer, by the end of its node, or by this check.
-        sink.on_abandoned(move || withdraw(reference));
-        if sink.is_awaited() {
-            self.table().open.insert(reference, Open { target, sink });
+        // Under the lock that `withdraw` takes: an asker that leaves now finds the ask, or the ask is not entered.
+        if sink.on_abandoned(move || withdraw(reference)) {
+            table.open.insert(reference, Open { target, sink });
         }
         Ok(reference)
     }

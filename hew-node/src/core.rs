@@ -4,7 +4,7 @@ use crate::events::NodeEvent;
 use crate::link::acceptor::HalfOpen;
 use crate::link::connector;
 use crate::link::outgoing::Lost;
-use crate::link::peer::{Agreed, Attached, Peer, Standing};
+use crate::link::peer::{Agreed, AttachError, Attached, Peer, Standing};
 use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
 use crate::stack::Stack;
 use event_listener::Event;
@@ -176,9 +176,16 @@ impl<S: Stack> Core<S> {
             if self.is_stopping() {
                 return Err("this node is stopping".into());
             }
-            let attached = peer
-                .attach(now, agreed, close)
-                .map_err(|lie| format!("claims to have received frame {} of {}", lie.claimed, lie.sent))?;
+            let attached = match peer.attach(now, agreed, close) {
+                Ok(attached) => attached,
+                Err(error) => {
+                    if matches!(error, AttachError::NeverSent(_)) {
+                        self.shared.stats.violation("never_sent");
+                        self.end_session(machines, now, peer, role == Role::Member);
+                    }
+                    return Err(error.to_string());
+                }
+            };
             if let Some(lost) = attached.lost {
                 self.shared.session_over(peer.node, lost);
                 let known = peer.incarnation().unwrap_or(incarnation);
@@ -223,19 +230,23 @@ impl<S: Stack> Core<S> {
     /// The peer of connection `generation` broke a rule: its session is over, and a new one may begin.
     pub(crate) fn reset_session(&self, peer: &Arc<Peer>, generation: u64, is_member: bool) {
         self.drive(|machines, now| {
-            if !peer.is_current(generation) {
-                return;
-            }
-            let (standing, incarnation) = (peer.standing(), peer.incarnation());
-            if let Some(incarnation) = incarnation.filter(|_| is_member) {
-                machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionDown);
-            }
-            let lost = peer.end_session();
-            self.shared.session_over(peer.node, lost);
-            if standing == Standing::Reachable {
-                peer.set_reachable(None, None);
+            if peer.is_current(generation) {
+                self.end_session(machines, now, peer, is_member);
             }
         });
+    }
+
+    /// Ends the session with a peer that may begin a new one at once.
+    fn end_session(&self, machines: &mut Machines<S>, now: Instant, peer: &Arc<Peer>, is_member: bool) {
+        let (standing, incarnation) = (peer.standing(), peer.incarnation());
+        if let Some(incarnation) = incarnation.filter(|_| is_member) {
+            machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionDown);
+        }
+        let lost = peer.end_session();
+        self.shared.session_over(peer.node, lost);
+        if standing == Standing::Reachable {
+            peer.set_reachable(None, None);
+        }
     }
 
     /// The session with a peer that is no member is over.

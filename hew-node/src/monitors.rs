@@ -18,6 +18,17 @@ struct Outbound {
     on_down: OnDown,
 }
 
+/// Whether a monitor of a peer got a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// It has one.
+    New,
+    /// There is no room; nothing changed.
+    Full,
+    /// The peer has a monitor with this reference, which goes on; nothing changed.
+    InUse,
+}
+
 #[derive(Default)]
 struct Tables {
     next: u64,
@@ -100,16 +111,18 @@ impl Monitors {
         inbound.into_values().flatten().collect()
     }
 
-    /// `peer` wants to watch an actor of this node. Returns whether there is room. A reference that is used already
-    /// begins anew: the older monitor is forgotten.
-    pub(crate) fn reserve_inbound(&self, peer: NodeId, reference: u64) -> bool {
+    /// `peer` wants to watch an actor of this node.
+    pub(crate) fn reserve_inbound(&self, peer: NodeId, reference: u64) -> Reserved {
         let mut tables = self.tables();
         let inbound = tables.inbound.entry(peer).or_default();
+        if inbound.contains_key(&reference) {
+            return Reserved::InUse;
+        }
         if inbound.len() >= INBOUND_PER_PEER_MAX {
-            return false;
+            return Reserved::Full;
         }
         inbound.insert(reference, None);
-        true
+        Reserved::New
     }
 
     /// The watch for a reserved monitor, unless it has fired already.
@@ -190,7 +203,8 @@ mod tests {
         monitors.add_outbound(None, Pid::new(node(3), 5), on_three);
         let watch = MonitorRef::from_parts(1, Pid::new(node(1), 9));
         for peer in [2, 3] {
-            assert!(monitors.reserve_inbound(node(peer), 4));
+            assert_eq!(monitors.reserve_inbound(node(peer), 4), Reserved::New);
+            assert_eq!(monitors.reserve_inbound(node(peer), 4), Reserved::InUse);
             monitors.fill_inbound(node(peer), 4, watch);
         }
         assert_eq!(monitors.end_node(node(2)), [watch]);

@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::link::incoming::Violation;
 use crate::link::outgoing::Lost;
 use crate::link::peer::{Peer, PushError};
-use crate::monitors::{Monitors, OnDown};
+use crate::monitors::{Monitors, OnDown, Reserved};
 use crate::outside::RemoteLinks;
 use crate::peers::Peers;
 use crate::stats::{Count, Stats};
@@ -172,7 +172,13 @@ impl Shared {
 
     pub(crate) fn receive_message(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead, payload: &[u8]) {
         let crossing = Crossing::incoming(self, peer.node, head.reply);
-        let delivered = if head.target.node() == self.id {
+        let limit = self.bounds.payload_bytes_max;
+        let delivered = if payload.len() > limit {
+            Err(DeliverError::Undecodable(format!(
+                "larger than the limit of {limit} bytes of node {}",
+                self.id
+            )))
+        } else if head.target.node() == self.id {
             let source = (head.source.raw() != 0).then_some(head.source);
             crossing.enter(|| self.system.deliver(head.target, source, head.msg_type, payload))
         } else {
@@ -182,6 +188,8 @@ impl Shared {
         let error = match delivered {
             Ok(()) => {
                 self.stats.add(Count::MessagesReceived, 1);
+                // A question whose message has no place for a reply address will never be answered otherwise.
+                crossing.refuse(AskError::NoReply);
                 return;
             }
             Err(DeliverError::NoProcess) => AskError::Ended(ExitReason::NoProcess),
@@ -282,10 +290,20 @@ impl Shared {
     }
 
     fn receive_monitor(self: &Arc<Self>, peer: &Arc<Peer>, reference: u64, target: Pid) {
-        let slot = self.monitors.reserve_inbound(peer.node, reference);
-        if !slot || target.node() != self.id {
-            self.stats.control_error(if slot { "foreign_monitor" } else { "too_many_monitors" });
-            self.monitors.remove_inbound(peer.node, reference);
+        let refused = match self.monitors.reserve_inbound(peer.node, reference) {
+            Reserved::New if target.node() == self.id => None,
+            Reserved::New => {
+                self.monitors.remove_inbound(peer.node, reference);
+                Some("foreign_monitor")
+            }
+            Reserved::Full => Some("too_many_monitors"),
+            Reserved::InUse => {
+                self.stats.control_error("monitor_in_use");
+                return;
+            }
+        };
+        if let Some(reason) = refused {
+            self.stats.control_error(reason);
             self.send_control(peer, &Control::Down { reference, reason: ExitReason::NoProcess });
             return;
         }

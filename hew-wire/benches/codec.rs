@@ -12,11 +12,7 @@ use std::hint::black_box;
 #[derive(Serialize, Deserialize)]
 enum Order {
     Cancel,
-    Place {
-        item: u64,
-        price: f64,
-        buyer: String,
-    },
+    Place { item: u64, price: f64, buyer: String },
 }
 
 fn frames(criterion: &mut Criterion) {

@@ -136,6 +136,13 @@ impl Control {
             DecodeError::Invalid { what, reason } => {
                 DecodeError::Invalid { what, reason: format!("{tag}: {reason}") }
             }
+            // A later version may have more kinds of these; what a monitor waits for cannot be skipped.
+            DecodeError::Unknown { what, kind } if matches!(tag, "member" | "registry") => {
+                DecodeError::Unknown { what, kind: format!("{tag} {kind}") }
+            }
+            DecodeError::Unknown { what, kind } => {
+                DecodeError::Invalid { what, reason: format!("{tag}: unknown {kind}") }
+            }
             error => error,
         })
     }
@@ -202,6 +209,18 @@ mod tests {
         let later = b"\x81\xa6f\x1b[31m\x80";
         let Err(DecodeError::Unknown { kind, .. }) = Control::decode(later) else { panic!("not unknown") };
         assert_eq!(kind, "f\\u{1b}[31m");
+        for tag in ["member", "registry"] {
+            let later = [&[0x81, 0xa0 | tag.len() as u8], tag.as_bytes(), b"\x81\xa5later\x80"].concat();
+            let Err(DecodeError::Unknown { kind, .. }) = Control::decode(&later) else {
+                panic!("not unknown")
+            };
+            assert_eq!(kind, format!("{tag} later"));
+        }
+        let reason = b"\x81\xa4down\x82\xa3ref\x05\xa6reason\xa5later";
+        assert!(
+            matches!(Control::decode(reason), Err(DecodeError::Invalid { .. })),
+            "a down is never skipped"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::shared::FRAME_EXTRA_BYTES;
 use crate::stack::Stack;
 use hew_cluster::Membership;
 use hew_security::Admission;
-use hew_wire::{Extension, Hello, NodeId, Refusal, RefusalStatus};
+use hew_wire::{Extension, Hello, NodeId, PROTOCOL_VERSION, Refusal, RefusalStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,8 @@ impl<'a, S: Stack> LinkGate<'a, S> {
         encrypted: bool,
     ) -> Option<(Arc<Peer>, Agreed)> {
         let (known, ours) = (self.peer.clone()?, self.ours.as_ref()?);
-        let resumed = ours.session != 0 && ours.session == theirs.session;
+        let is_same_start = known.incarnation() == Some(theirs.incarnation);
+        let resumed = is_same_start && ours.session != 0 && ours.session == theirs.session;
         let session = if resumed { ours.session } else { ours.fresh.wrapping_add(theirs.fresh).max(1) };
         let agreed = Agreed {
             incarnation: theirs.incarnation,
@@ -113,6 +114,11 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
         if theirs.cluster != shared.cluster {
             let reason = format!("this is cluster {}, not {}", shared.cluster, theirs.cluster);
             return refuse(RefusalStatus::ClusterMismatch, reason);
+        }
+        if !(theirs.version_min..=theirs.version_max).contains(&PROTOCOL_VERSION) {
+            let (min, max) = (theirs.version_min, theirs.version_max);
+            let reason = format!("version {PROTOCOL_VERSION} here, {min} to {max} there");
+            return refuse(RefusalStatus::VersionMismatch, reason);
         }
         let peer = self.peer.get_or_insert_with(|| shared.peer(proven.node)).clone();
         // What a connection has proven, and what other members say.

@@ -87,6 +87,17 @@ pub(crate) struct Agreed {
     pub(crate) received: u64,
 }
 
+/// Why a connection was not attached. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AttachError {
+    /// The peer was told that the session goes on, which is not true any more: the next handshake begins a new one.
+    #[error("the session ended during the handshake")]
+    SessionEnded,
+    /// The peer claims what cannot be; with this session it would again.
+    #[error("claims to have received frame {} of {}", .0.claimed, .0.sent)]
+    NeverSent(NeverSent),
+}
+
 /// A connection that was attached to its session.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -371,14 +382,16 @@ impl Peer {
         now: Instant,
         agreed: Agreed,
         close: Arc<Event>,
-    ) -> Result<Attached, NeverSent> {
+    ) -> Result<Attached, AttachError> {
         let mut state = lock(&self.state);
         let mut outgoing = lock(&self.outgoing);
-        // The session may have ended since the handshake spoke of it.
-        let resumed = agreed.resumed && state.session == agreed.session;
+        let resumed = agreed.resumed;
+        if resumed && state.session != agreed.session {
+            return Err(AttachError::SessionEnded);
+        }
         let mut lost = None;
         let start = if resumed {
-            outgoing.rewind(agreed.received)?
+            outgoing.rewind(agreed.received).map_err(AttachError::NeverSent)?
         } else {
             // What was queued before there ever was a session belongs to the new one.
             if state.session != 0 {

@@ -21,6 +21,9 @@ pub fn decode_payload<M: DeserializeOwned>(msg_type: i32, payload: &[u8]) -> Res
     let payload = if payload.is_empty() { NIL } else { payload };
     read_with("payload", payload, |content| {
         M::deserialize(Variant { msg_type, content }).map_err(|error| match error {
+            error @ ReadError::UnknownVariant(_) => {
+                ReadError::Invalid(format!("message type {msg_type}: {error}").into())
+            }
             ReadError::Invalid(reason) => {
                 ReadError::custom(format_args!("message type {msg_type}: {reason}"))
             }

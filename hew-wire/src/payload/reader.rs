@@ -43,6 +43,7 @@ pub(crate) fn read_with<'b, T>(
     let value = read(&mut reader).map_err(|error| match error {
         ReadError::TooDeep => DecodeError::TooDeep { what, limit: LEVELS_MAX },
         ReadError::Truncated => DecodeError::Truncated { what },
+        ReadError::UnknownVariant(variant) => DecodeError::Unknown { what, kind: variant.into() },
         ReadError::Invalid(reason) => DecodeError::Invalid { what, reason: reason.into() },
     })?;
     if !reader.rest.is_empty() {
@@ -56,6 +57,7 @@ pub(crate) fn read_with<'b, T>(
 pub(crate) enum ReadError {
     TooDeep,
     Truncated,
+    UnknownVariant(Box<str>),
     Invalid(Box<str>),
 }
 
@@ -64,6 +66,7 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::TooDeep => write!(f, "nested deeper than {LEVELS_MAX}"),
             ReadError::Truncated => f.write_str("the bytes end too early"),
+            ReadError::UnknownVariant(variant) => write!(f, "unknown variant {variant}"),
             ReadError::Invalid(reason) => f.write_str(reason),
         }
     }
@@ -74,6 +77,10 @@ impl std::error::Error for ReadError {}
 impl de::Error for ReadError {
     fn custom<T: fmt::Display>(reason: T) -> ReadError {
         ReadError::Invalid(reason.to_string().into())
+    }
+
+    fn unknown_variant(variant: &str, _: &'static [&'static str]) -> ReadError {
+        ReadError::UnknownVariant(variant.escape_debug().take(64).collect())
     }
 }
 
