@@ -7,7 +7,7 @@ use crate::node::{Node, Owned};
 use crate::outside::ToOthers;
 use crate::service;
 use crate::shared::{Bounds, Shared};
-use crate::stack::{Compose, DefaultStack, Stack};
+use crate::stack::{DefaultStack, Stack, WithAuthenticator, WithMembership, WithRegistry, WithTransport};
 use hew_actor::{Runtime, RuntimeConfig, System, SystemConfig};
 use hew_cluster::{InvalidConfig, LocalMember, Swim, SwimConfig};
 use hew_registry::{Config as RegistryConfig, Gossip};
@@ -209,10 +209,7 @@ impl<S: Stack> NodeBuilder<S> {
     }
 
     /// Carries bytes by another transport. Default [`Tcp`].
-    pub fn transport<T: Transport>(
-        self,
-        transport: T,
-    ) -> NodeBuilder<Compose<T, S::Membership, S::Registry, S::Authenticator>> {
+    pub fn transport<T: Transport>(self, transport: T) -> NodeBuilder<WithTransport<S, T>> {
         let NodeBuilder { settings, membership, registry, authenticator, .. } = self;
         NodeBuilder { settings, transport, membership, registry, authenticator }
     }
@@ -221,7 +218,7 @@ impl<S: Stack> NodeBuilder<S> {
     pub fn membership<M: hew_cluster::Membership>(
         self,
         make: impl FnOnce(MembershipSetup) -> Result<M, InvalidConfig> + Send + 'static,
-    ) -> NodeBuilder<Compose<S::Transport, M, S::Registry, S::Authenticator>> {
+    ) -> NodeBuilder<WithMembership<S, M>> {
         let NodeBuilder { settings, transport, registry, authenticator, .. } = self;
         NodeBuilder { settings, transport, membership: Box::new(make), registry, authenticator }
     }
@@ -230,7 +227,7 @@ impl<S: Stack> NodeBuilder<S> {
     pub fn registry<R: hew_registry::Registry>(
         self,
         make: impl FnOnce(RegistrySetup) -> R + Send + 'static,
-    ) -> NodeBuilder<Compose<S::Transport, S::Membership, R, S::Authenticator>> {
+    ) -> NodeBuilder<WithRegistry<S, R>> {
         let NodeBuilder { settings, transport, membership, authenticator, .. } = self;
         NodeBuilder { settings, transport, membership, registry: Box::new(make), authenticator }
     }
@@ -240,7 +237,7 @@ impl<S: Stack> NodeBuilder<S> {
     pub fn authenticator<A: hew_security::Authenticator>(
         self,
         authenticator: A,
-    ) -> NodeBuilder<Compose<S::Transport, S::Membership, S::Registry, A>> {
+    ) -> NodeBuilder<WithAuthenticator<S, A>> {
         let NodeBuilder { settings, transport, membership, registry, .. } = self;
         let authenticator: MakeAuthenticator<A> = Box::new(move || Ok(authenticator));
         NodeBuilder { settings, transport, membership, registry, authenticator }
@@ -251,15 +248,12 @@ impl<S: Stack> NodeBuilder<S> {
         self,
         keypair: StaticKeypair,
         allowlist: Allowlist,
-    ) -> NodeBuilder<Compose<S::Transport, S::Membership, S::Registry, NoiseXx>> {
+    ) -> NodeBuilder<WithAuthenticator<S, NoiseXx>> {
         self.authenticator(NoiseXx::new(keypair, allowlist))
     }
 
     /// Settings of SWIM.
-    pub fn swim(
-        self,
-        config: SwimConfig,
-    ) -> NodeBuilder<Compose<S::Transport, Swim, S::Registry, S::Authenticator>> {
+    pub fn swim(self, config: SwimConfig) -> NodeBuilder<WithMembership<S, Swim>> {
         let NodeBuilder { settings, transport, registry, authenticator, .. } = self;
         NodeBuilder { settings, transport, membership: swim(config), registry, authenticator }
     }

@@ -84,5 +84,7 @@ pub use link::peer::LinkInfo;
 pub use monitor::Monitor;
 pub use node::{DRAIN_DEADLINE, Node};
 pub use service::{MemberInfo, NAMES_PER_ANSWER_MAX, NameInfo, NodeInfo, NodeRequest, SERVICE_SERIAL};
-pub use stack::{Compose, DefaultStack, Stack};
+pub use stack::{
+    Compose, DefaultStack, Stack, WithAuthenticator, WithMembership, WithRegistry, WithTransport,
+};
 pub use stats::NodeStats;

@@ -22,7 +22,12 @@ pub trait Stack: Send + Sync + 'static {
 
 /// The stack of a transport `T`, a membership `M`, a registry `R` and an authenticator `A`. A type only; it has no
 /// values.
-pub struct Compose<T, M, R, A>(PhantomData<fn() -> (T, M, R, A)>);
+pub struct Compose<T, M, R, A> {
+    transport: PhantomData<fn() -> T>,
+    membership: PhantomData<fn() -> M>,
+    registry: PhantomData<fn() -> R>,
+    authenticator: PhantomData<fn() -> A>,
+}
 
 impl<T: Transport, M: Membership, R: Registry, A: Authenticator> Stack for Compose<T, M, R, A> {
     type Transport = T;
@@ -33,3 +38,16 @@ impl<T: Transport, M: Membership, R: Registry, A: Authenticator> Stack for Compo
 
 /// TCP, SWIM, the gossiped registry and Noise XX.
 pub type DefaultStack = Compose<Tcp, Swim, Gossip, NoiseXx>;
+
+/// The stack `S` with the transport `T`.
+pub type WithTransport<S, T> =
+    Compose<T, <S as Stack>::Membership, <S as Stack>::Registry, <S as Stack>::Authenticator>;
+/// The stack `S` with the membership `M`.
+pub type WithMembership<S, M> =
+    Compose<<S as Stack>::Transport, M, <S as Stack>::Registry, <S as Stack>::Authenticator>;
+/// The stack `S` with the registry `R`.
+pub type WithRegistry<S, R> =
+    Compose<<S as Stack>::Transport, <S as Stack>::Membership, R, <S as Stack>::Authenticator>;
+/// The stack `S` with the authenticator `A`.
+pub type WithAuthenticator<S, A> =
+    Compose<<S as Stack>::Transport, <S as Stack>::Membership, <S as Stack>::Registry, A>;

@@ -35,7 +35,7 @@ pub(crate) enum End {
     #[error("the peer ended it: {0}")]
     Goodbye(String),
     #[error("the stream ended without a goodbye")]
-    EndOfStream,
+    Truncated,
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("a record could not be opened: {0}")]
@@ -124,7 +124,7 @@ impl Reader {
                 Err(end) => return end,
             }
             match buffer.fill(&mut stream).await {
-                Ok(0) => return End::EndOfStream,
+                Ok(0) => return End::Truncated,
                 Ok(_) => {}
                 Err(error) => return End::Io(error),
             }
