@@ -6,13 +6,14 @@ use async_signal::{Signal, Signals};
 use futures_lite::{StreamExt, future};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How long a process gets to end by itself when its stdin has ended.
 const ENDING_DEADLINE: Duration = Duration::from_secs(5);
+const SIGKILL: i32 = 9;
 const ENDING_POLL: Duration = Duration::from_millis(5);
 
 /// Something that came from outside.
@@ -155,7 +156,11 @@ impl Processes {
         let process = self.process(node)?;
         let at = Instant::now();
         process.child.kill().map_err(failed)?;
-        process.child.wait().map_err(failed)?;
+        let status = process.child.wait().map_err(failed)?;
+        if status.signal() != Some(SIGKILL) {
+            let text = format!("the process of node {node} ended by itself before it was killed: {status}");
+            return Err(Failure::failed(text));
+        }
         // Not before: the end of its stdin would be a polite way to end it.
         process.commands = None;
         Ok(at)

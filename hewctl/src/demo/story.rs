@@ -6,7 +6,7 @@ use super::report::Report;
 use crate::failure::Failure;
 use crate::identity;
 use crate::output;
-use hew_node::{NodeId, Pid, PublicKey};
+use hew_node::{ExitReason, NodeId, Pid, PublicKey};
 use hew_security::{Entry, Overwrite};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -259,6 +259,15 @@ impl<'a> Story<'a> {
             noticed = noticed.max(at);
         }
         self.report.detected_down_ms = Some(since(noticed));
+        let reason =
+            self.await_event("the supervisor to see the counter end", |happened| match &happened.event {
+                Event::ActorDown { pid, reason, .. } if *pid == old => Some(reason.clone()),
+                _ => None,
+            })?;
+        // It had no time to say anything itself.
+        if reason != ExitReason::NodeDown.to_string() {
+            return Err(Failure::failed(format_args!("{old} did not end with its node, but: {reason}")));
+        }
         let (at, restarted) =
             self.await_event("the supervisor to restart the counter", |happened| match happened.event {
                 Event::ActorRestarted { pid } if happened.node == SUPERVISOR => Some((happened.at, pid)),
