@@ -6,3 +6,4 @@
 
 pub mod actors;
 pub mod cluster;
+pub mod evil;
