@@ -200,6 +200,11 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "Hew is for 64-bit ta
 typedef struct HewActor HewActor;
 
 /**
+ * Actors that are waited for and stopped together.
+ */
+typedef struct HewActorGroup HewActorGroup;
+
+/**
  * The cluster as one node sees it.
  */
 typedef struct HewCluster HewCluster;
@@ -223,6 +228,21 @@ typedef struct HewPeerAllowlist HewPeerAllowlist;
  * The place where one answer arrives.
  */
 typedef struct HewReplyChannel HewReplyChannel;
+
+/**
+ * Actors that are waited for together.
+ */
+typedef struct HewScope HewScope;
+
+/**
+ * One timer of a wheel, until it has fired or was cancelled.
+ */
+typedef struct HewTimerEntry HewTimerEntry;
+
+/**
+ * Timers that the program drives itself.
+ */
+typedef struct HewTimerWheel HewTimerWheel;
 
 /**
  * How the bytes of a node get to others.
@@ -283,6 +303,33 @@ typedef struct HewActorOpts {
  * Hears of members of the cluster; see `hew_cluster_set_membership_callback`.
  */
 typedef void (*HewMembershipCallback)(uint16_t node_id, uint8_t event, void *user);
+
+/**
+ * What a timer calls.
+ */
+typedef void (*HewTimerFn)(void *user);
+
+/**
+ * A buffer that is written or read field by field. It may be on the caller's stack; a buffer of all zeros is empty.
+ */
+typedef struct HewWireBuf {
+    /**
+     * The bytes: from `malloc` when written, the caller's when read.
+     */
+    uint8_t *data;
+    /**
+     * Bytes that are used.
+     */
+    size_t len;
+    /**
+     * Bytes that are allocated; 0 for a buffer that is read.
+     */
+    size_t cap;
+    /**
+     * Where reading goes on.
+     */
+    size_t read_pos;
+} HewWireBuf;
 
 /**
  * The data of `HEW_MSG_EXIT`.
@@ -454,6 +501,10 @@ int32_t hew_actor_cooperate(void);
 void hew_sleep_ms(int32_t ms);
 
 extern void *malloc(size_t size);
+
+extern void *realloc(void *pointer, size_t size);
+
+extern void free(void *pointer);
 
 /**
  * The cluster of a node; the same handle each time, until the node is freed. NULL on failure.
@@ -927,7 +978,98 @@ int hew_allowlist_check(struct HewPeerAllowlist *list, const uint8_t *key);
 void hew_allowlist_free(struct HewPeerAllowlist *list);
 
 /**
- * TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
+ * Milliseconds of a clock that only goes forward; its zero is the first call.
+ */
+uint64_t hew_now_ms(void);
+
+/**
+ * An empty wheel, freed by `hew_timer_wheel_free`.
+ */
+struct HewTimerWheel *hew_timer_wheel_new(void);
+
+/**
+ * Frees a wheel; its timers never run.
+ */
+void hew_timer_wheel_free(struct HewTimerWheel *wheel);
+
+/**
+ * Lets `function(user)` run in the first tick after `delay_ms` milliseconds. The handle is valid until the timer has run
+ * or was cancelled. NULL on failure.
+ */
+struct HewTimerEntry *hew_timer_wheel_schedule(struct HewTimerWheel *wheel,
+                                               uint64_t delay_ms,
+                                               HewTimerFn function,
+                                               void *user);
+
+/**
+ * Cancels a timer: 0, and it never runs; a negative code if it has run, was cancelled, or is of another wheel.
+ */
+int hew_timer_wheel_cancel(struct HewTimerWheel *wheel, struct HewTimerEntry *timer);
+
+/**
+ * Runs every timer that was due when the call began, in order, on this thread; how many. A timer may schedule others
+ * and cancel; those that are due at once run in the next tick. One that calls `hew_panic` is over, the others run.
+ */
+int hew_timer_wheel_tick(struct HewTimerWheel *wheel);
+
+/**
+ * Milliseconds until the next timer is due, 0 if one is; -1 if none waits.
+ */
+int64_t hew_timer_wheel_next_deadline_ms(struct HewTimerWheel *wheel);
+
+/**
+ * An empty scope, freed by `hew_scope_free`.
+ */
+struct HewScope *hew_scope_create(void);
+
+/**
+ * Puts an actor into a scope: 0 or a negative code.
+ */
+int32_t hew_scope_spawn(struct HewScope *scope, void *actor);
+
+/**
+ * Waits until all actors of a scope have ended, also those that are put in meanwhile. Not for one of them.
+ */
+void hew_scope_wait_all(struct HewScope *scope);
+
+/**
+ * Frees a scope; its actors live on.
+ */
+void hew_scope_free(struct HewScope *scope);
+
+/**
+ * An empty group, freed by `hew_actor_group_destroy`.
+ */
+struct HewActorGroup *hew_actor_group_new(void);
+
+/**
+ * Puts an actor into a group: 0 or a negative code.
+ */
+int32_t hew_actor_group_add(struct HewActorGroup *group, void *actor);
+
+/**
+ * Waits until all actors of a group have ended. Not for one of them.
+ */
+void hew_actor_group_wait_all(struct HewActorGroup *group);
+
+/**
+ * As `hew_actor_group_wait_all`, for at most `ms` milliseconds (negative: for ever): 0, `HEW_ERR_TIMEOUT`, or another
+ * negative code.
+ */
+int32_t hew_actor_group_wait_timeout(struct HewActorGroup *group, int32_t ms);
+
+/**
+ * Stops all actors of a group, as `hew_actor_stop` does. Does not wait.
+ */
+void hew_actor_group_stop_all(struct HewActorGroup *group);
+
+/**
+ * Frees a group; its actors live on.
+ */
+void hew_actor_group_destroy(struct HewActorGroup *group);
+
+/**
+ * TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
  */
 struct HewTransport *hew_transport_tcp_new(void);
 
@@ -945,6 +1087,83 @@ struct HewTransport *hew_transport_mem_new(void);
  * Frees the handle; nodes that were made with the transport keep it.
  */
 void hew_transport_free(struct HewTransport *transport);
+
+/**
+ * An empty buffer from the library, freed by `hew_wire_buf_destroy`; NULL without memory.
+ */
+struct HewWireBuf *hew_wire_buf_new(void);
+
+/**
+ * Makes a buffer that reads `size` bytes of the caller's, which must outlive it. What the buffer held before is not
+ * freed.
+ */
+void hew_wire_buf_init_read(struct HewWireBuf *buffer, const uint8_t *data, size_t size);
+
+/**
+ * Frees the bytes of a buffer that was written, and makes it empty; the structure itself stays.
+ */
+void hew_wire_buf_free(struct HewWireBuf *buffer);
+
+/**
+ * Frees a buffer of `hew_wire_buf_new` with its bytes.
+ */
+void hew_wire_buf_destroy(struct HewWireBuf *buffer);
+
+/**
+ * Appends a number as LEB128.
+ */
+int hew_wire_encode_field_varint(struct HewWireBuf *buffer, int number, uint64_t value);
+
+/**
+ * Appends 4 bytes, the lowest first.
+ */
+int hew_wire_encode_field_fixed32(struct HewWireBuf *buffer, int number, uint32_t value);
+
+/**
+ * Appends 8 bytes, the lowest first.
+ */
+int hew_wire_encode_field_fixed64(struct HewWireBuf *buffer, int number, uint64_t value);
+
+/**
+ * Appends a length as LEB128 and that many bytes, which must not be the buffer's own.
+ */
+int hew_wire_encode_field_bytes(struct HewWireBuf *buffer, int number, const void *data, size_t size);
+
+/**
+ * Appends the bytes of a text without its NUL.
+ */
+int hew_wire_encode_field_string(struct HewWireBuf *buffer, int number, const char *string);
+
+/**
+ * Reads LEB128, a tag or a number. A negative code for a number that is cut off, too long or larger than 64 bits; the
+ * position stays.
+ */
+int hew_wire_decode_varint(struct HewWireBuf *buffer, uint64_t *value);
+
+/**
+ * Reads 4 bytes, the lowest first.
+ */
+int hew_wire_decode_fixed32(struct HewWireBuf *buffer, uint32_t *value);
+
+/**
+ * Reads 8 bytes, the lowest first.
+ */
+int hew_wire_decode_fixed64(struct HewWireBuf *buffer, uint64_t *value);
+
+/**
+ * Reads a length and that many bytes: `*data` points into the buffer's own bytes.
+ */
+int hew_wire_decode_bytes(struct HewWireBuf *buffer, const void **data, size_t *size);
+
+/**
+ * A signed number as an unsigned one that is small when it is: 0, -1, 1, -2 become 0, 1, 2, 3.
+ */
+uint64_t hew_wire_zigzag_encode(int64_t value);
+
+/**
+ * The reverse of `hew_wire_zigzag_encode`.
+ */
+int64_t hew_wire_zigzag_decode(uint64_t value);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -299,6 +299,8 @@ pub unsafe extern "C" fn hew_actor_ask_with_channel(
 ) {
     void("hew_actor_ask_with_channel", || {
         let channel = asking(channel)?;
+        // A selection that lost it may have cancelled it.
+        channel.want();
         // SAFETY: hew.h, Conventions: `data` is NULL or has `size` bytes.
         let sent = unsafe { bytes("data", data, size) }
             .and_then(|data| send::ask_into(find(actor)?.actor()?, msg_type, data, &channel));

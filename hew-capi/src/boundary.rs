@@ -11,6 +11,8 @@ use std::ffi::{CStr, c_char, c_void};
 unsafe extern "C" {
     // Of the C library: replies are freed by the C program's `free`, which knows no other allocator.
     fn malloc(size: usize) -> *mut c_void;
+    fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void;
+    fn free(pointer: *mut c_void);
 }
 
 /// A text argument.
@@ -141,6 +143,28 @@ pub(crate) fn to_malloc(bytes: &[u8]) -> Result<*mut c_void, Failure> {
     // does not overlap a slice.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy.cast(), bytes.len()) };
     Ok(copy)
+}
+
+/// More memory for what `malloc` gave; the old bytes move. `size` is not 0.
+///
+/// # Safety
+/// `pointer` is NULL or from `malloc`, and is not used any more if this succeeds.
+pub(crate) unsafe fn grow_malloc(pointer: *mut u8, size: usize) -> Result<*mut u8, Failure> {
+    // SAFETY: the condition of this function.
+    let grown = unsafe { realloc(pointer.cast(), size) };
+    if grown.is_null() {
+        return Err(Failure::new(HEW_ERR_OOM, format!("no memory for {size} bytes")));
+    }
+    Ok(grown.cast())
+}
+
+/// Gives memory back to `malloc`.
+///
+/// # Safety
+/// `pointer` is NULL or from `malloc`, and is not used any more.
+pub(crate) unsafe fn free_malloc(pointer: *mut c_void) {
+    // SAFETY: the condition of this function.
+    unsafe { free(pointer) }
 }
 
 /// A copy of `text` with a NUL after it, that the caller frees with `free`.

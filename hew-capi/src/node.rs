@@ -381,7 +381,10 @@ fn ask(node: &dyn AnyNode, pid: Pid, msg_type: i32, data: &[u8], ms: i32) -> Res
         payload: data.to_vec(),
         reply: Some(reply),
     });
-    wait(question)?.map(|answer| answer.0).map_err(|error| ask_failure(&error))
+    wait(question)?.map(|answer| answer.0).map_err(|error| {
+        let failure = ask_failure(&error);
+        Failure { text: format!("{pid}: {}", failure.text), ..failure }
+    })
 }
 
 /// Connects to the node at "host:port" or "id@host:port" and joins its cluster; 0 if there is a connection, also if

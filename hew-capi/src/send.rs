@@ -1,10 +1,11 @@
 //! Sending bytes to an actor, with a text for every refusal.
 
 use crate::channel::{Channel, ToChannel, ask_failure};
-use crate::error::{Failure, HEW_ERR_ACTOR_STOPPED, HEW_ERR_MAILBOX_FULL};
+use crate::error::{Failure, HEW_ERR_ACTOR_STOPPED, HEW_ERR_MAILBOX_FULL, HEW_ERR_STALE};
 use crate::running;
 use crate::workers::wait;
 use hew_actor::{ActorRef, AskError, RawMessage, RawReply, SendError, TrySendError};
+use hew_wire::Pid;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use std::time::Instant;
 /// The message was not sent.
 pub(crate) fn send(actor: &ActorRef<RawMessage>, msg_type: i32, data: &[u8]) -> Result<(), Failure> {
     check_type(msg_type)?;
-    wait(actor.send(RawMessage::new(msg_type, data)))?.map_err(send_failure)
+    wait(actor.send(RawMessage::new(msg_type, data)))?.map_err(|error| refused(actor.pid(), error))
 }
 
 /// Sends without waiting.
@@ -24,8 +25,10 @@ pub(crate) fn send(actor: &ActorRef<RawMessage>, msg_type: i32, data: &[u8]) -> 
 pub(crate) fn try_send(actor: &ActorRef<RawMessage>, msg_type: i32, data: &[u8]) -> Result<(), Failure> {
     check_type(msg_type)?;
     actor.try_send(RawMessage::new(msg_type, data)).map_err(|error| match error {
-        TrySendError::Full(_) => Failure::new(HEW_ERR_MAILBOX_FULL, "the mailbox is full"),
-        error => send_failure(error.into()),
+        TrySendError::Full(_) => {
+            Failure::new(HEW_ERR_MAILBOX_FULL, format!("{}: the mailbox is full", actor.pid()))
+        }
+        error => refused(actor.pid(), error.into()),
     })
 }
 
@@ -42,7 +45,7 @@ pub(crate) fn ask_into(
     check_type(msg_type)?;
     let reply = RawReply::from_remote_raw(Arc::new(ToChannel(Arc::clone(channel))));
     let message = RawMessage { msg_type, payload: data.to_vec(), reply: Some(reply) };
-    wait(actor.send(message))?.map_err(|error| ask_failure(&AskError::from(error)))
+    wait(actor.send(message))?.map_err(|error| refused(actor.pid(), error))
 }
 
 /// Asks an actor of this process and waits.
@@ -70,15 +73,13 @@ fn check_type(msg_type: i32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn send_failure(error: SendError<RawMessage>) -> Failure {
-    match error {
-        SendError::Closed { reason, .. } => {
-            let mut failure = ask_failure(&AskError::Ended(reason));
-            if failure.code == crate::error::HEW_ERR_STALE {
-                failure.code = HEW_ERR_ACTOR_STOPPED;
-            }
-            failure
-        }
-        error => ask_failure(&AskError::from(error)),
+/// The failure of a message to an actor.
+fn refused<M>(pid: Pid, error: SendError<M>) -> Failure {
+    let mut failure = ask_failure(&AskError::from(error));
+    // An actor whose reference is there has been: it has ended.
+    if failure.code == HEW_ERR_STALE {
+        failure.code = HEW_ERR_ACTOR_STOPPED;
     }
+    failure.text = format!("{pid}: {}", failure.text);
+    failure
 }

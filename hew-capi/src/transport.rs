@@ -71,7 +71,7 @@ fn new(function: &str, entry: impl FnOnce() -> Entry) -> *mut HewTransport {
     value(function, null_mut(), || TRANSPORTS.insert(Arc::new(entry())).map(pointer))
 }
 
-/// TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
+/// TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_transport_tcp_new() -> *mut HewTransport {
     new("hew_transport_tcp_new", || Entry::new(Tcp::new()))

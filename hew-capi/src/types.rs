@@ -144,3 +144,32 @@ pub struct HewScope {
 pub struct HewActorGroup {
     _opaque: [u8; 0],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// The same numbers are in tests/c/layout.c.
+    #[test]
+    fn layouts_are_those_of_the_header() {
+        assert_eq!(size_of::<HewActorOpts>(), 48);
+        assert_eq!(offset_of!(HewActorOpts, init_state), 0);
+        assert_eq!(offset_of!(HewActorOpts, state_size), 8);
+        assert_eq!(offset_of!(HewActorOpts, dispatch), 16);
+        assert_eq!(offset_of!(HewActorOpts, mailbox_capacity), 24);
+        assert_eq!(offset_of!(HewActorOpts, overflow), 28);
+        assert_eq!(offset_of!(HewActorOpts, coalesce_key_fn), 32);
+        assert_eq!(offset_of!(HewActorOpts, coalesce_fallback), 40);
+        assert_eq!(offset_of!(HewActorOpts, budget), 44);
+        assert_eq!(size_of::<HewExitMessage>(), 16);
+        assert_eq!(offset_of!(HewExitMessage, reason), 8);
+        assert_eq!(size_of::<HewDownMessage>(), 24);
+        assert_eq!(offset_of!(HewDownMessage, ref_id), 8);
+        assert_eq!(offset_of!(HewDownMessage, reason), 16);
+        assert_eq!(size_of::<HewWireBuf>(), 32);
+        assert_eq!(offset_of!(HewWireBuf, len), 8);
+        assert_eq!(offset_of!(HewWireBuf, cap), 16);
+        assert_eq!(offset_of!(HewWireBuf, read_pos), 24);
+    }
+}

@@ -1,6 +1,7 @@
 //! Compiling and running C programs against the libraries that the build made.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -58,11 +59,20 @@ pub fn compile(name: &str, library: Library) -> Program {
     let path = directory.path().join(name);
     let libraries = libraries();
     let mut cc = Command::new("cc");
-    cc.args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
-        .arg(root().join("hew-capi/include"))
-        .arg(root().join("tests/c").join(name).with_extension("c"))
-        .arg("-o")
-        .arg(&path);
+    cc.args([
+        "-std=c11",
+        "-D_POSIX_C_SOURCE=200809L",
+        "-g",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        "-I",
+    ])
+    .arg(root().join("hew-capi/include"))
+    .arg(root().join("tests/c").join(name).with_extension("c"))
+    .arg("-o")
+    .arg(&path);
     match library {
         Library::Static => cc.arg(libraries.join("libhew.a")),
         Library::Shared => cc.arg("-L").arg(&libraries).arg("-l:libhew.so"),
