@@ -265,7 +265,7 @@ impl<S: Stack> Core<S> {
         let has_left = self.has_left.listen();
         self.drive(|machines, now| machines.membership.leave(now));
         if !self.left.load(Ordering::Acquire) {
-            has_left.await;
+            future::or(has_left, self.stopped()).await;
         }
     }
 
@@ -494,6 +494,18 @@ impl<S: Stack> ControlPlane for Core<S> {
 
     fn handle_heard(&self, from: NodeId) {
         self.drive(|machines, now| self.note_link(machines, now, from, LinkEvent::Heard));
+    }
+
+    fn handle_overflow(&self, peer: &Arc<Peer>) {
+        let Some(core) = self.this() else { return };
+        let peer = Arc::clone(peer);
+        // In a task of its own: whoever queues control messages may do so under the machines' lock.
+        let ending = async move {
+            core.drive(|machines, now| {
+                core.end_session(machines, now, &peer, core.shared.role == Role::Member)
+            });
+        };
+        self.shared.runtime.spawn(ending).detach();
     }
 
     fn adopt(&self, peer: &Arc<Peer>) {

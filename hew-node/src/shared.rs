@@ -26,6 +26,8 @@ pub(crate) trait ControlPlane: Send + Sync {
     fn handle_registry(&self, from: NodeId, message: RegistryMessage);
     /// Anything came in.
     fn handle_heard(&self, from: NodeId);
+    /// A peer missed a control message: its session has to end.
+    fn handle_overflow(&self, peer: &Arc<Peer>);
     /// A peer was mentioned for the first time: somebody has to connect to it.
     fn adopt(&self, peer: &Arc<Peer>);
 }
@@ -96,7 +98,7 @@ impl Shared {
         if result == Err(PushError::Full) {
             // A peer that takes no control messages any more cannot be told what it must know: its session ends.
             self.stats.violation("control_overflow");
-            peer.close_connection();
+            self.with_control(|control| control.handle_overflow(peer));
         }
         result
     }

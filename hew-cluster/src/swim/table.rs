@@ -13,6 +13,10 @@ const INCARNATION_AHEAD_MAX: u64 = 86_400_000;
 /// Incarnations from here on are taken for milliseconds since 1970 (November 2004), below for a counter.
 const INCARNATION_CLOCK_MIN: u64 = 1 << 40;
 
+/// How far ahead of what is known a rumour may put a refutation: far more than a node can have refuted unheard, and
+/// far from the end of the numbers, where the node could refute no more.
+const REFUTATION_AHEAD_MAX: u32 = 1024;
+
 /// Why isolation is reviewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
@@ -78,6 +82,11 @@ impl Swim {
         let Some(known) = known else {
             return self.add(now, update, source);
         };
+        if update.incarnation == known.incarnation
+            && update.refutation.saturating_sub(known.refutation) > REFUTATION_AHEAD_MAX
+        {
+            return Err(invalid("its refutation is too far ahead of what is known"));
+        }
         match compare(known, update.into()) {
             Verdict::Replaces => self.replace(now, update, source),
             Verdict::Newer => self.advance(now, from, update, source),

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Accepted connections that have not finished their handshake. When there are as many, the oldest one that has said
-/// nothing makes room; if all have spoken, the oldest.
+/// Accepted connections that have not finished their handshake. When there are as many, the oldest one makes room: of
+/// those that have said nothing, if they are half of all, else of those that have spoken.
 pub(crate) const HALF_OPEN_MAX: usize = 256;
 /// Pause after an accept that failed for want of resources; doubled up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -52,8 +52,15 @@ impl HalfOpen {
     fn enter(&self) -> Place<'_> {
         let mut table = self.table();
         if table.open.len() >= HALF_OPEN_MAX {
-            let silent = table.open.iter().find(|(_, entry)| !entry.spoke.load(Ordering::Relaxed));
-            let oldest = silent.or_else(|| table.open.iter().next()).map(|(number, _)| *number);
+            let is_silent = |entry: &Arc<Entry>| !entry.spoke.load(Ordering::Relaxed);
+            let silent = table.open.values().filter(|entry| is_silent(entry)).count();
+            // The larger half makes room, so that neither silent nor talking connections can crowd out the others.
+            let want_silent = 2 * silent >= table.open.len();
+            let oldest = table
+                .open
+                .iter()
+                .find(|(_, entry)| is_silent(entry) == want_silent)
+                .map(|(number, _)| *number);
             if let Some(entry) = oldest.and_then(|number| table.open.remove(&number)) {
                 entry.evicted.store(true, Ordering::SeqCst);
                 entry.evict.notify(usize::MAX);

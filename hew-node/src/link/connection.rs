@@ -26,6 +26,8 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 const HEARD_EVERY: Duration = Duration::from_millis(100);
 /// Bytes read at once; holds several records.
 const READ_BYTES: usize = 256 * 1024;
+/// Bytes that a reader handles before the other tasks' turn.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +87,13 @@ where
     let writer = Writer {
         shared: Arc::clone(shared),
         peer: Arc::clone(peer),
+        generation,
         sealer: wires.sealer,
         plain: Vec::new(),
         sealed: Vec::new(),
     };
     // The reader has a task of its own, so that opening and sealing can run side by side. Dropping it ends it.
-    let reading = shared.runtime.spawn(reader.run(wires.reader, wires.read_ahead, attached.resumed));
+    let reading = shared.runtime.spawn(reader.run(wires.reader, wires.read_ahead, attached.session));
     let writing = writer.run(wires.writer, attached.start);
     let closed = async {
         closed.await;
@@ -109,15 +112,12 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run<R: AsyncRead + Unpin>(mut self, mut stream: R, read_ahead: Vec<u8>, resumed: bool) -> End {
+    async fn run<R: AsyncRead + Unpin>(mut self, mut stream: R, read_ahead: Vec<u8>, session: u64) -> End {
         let peer = Arc::clone(&self.peer);
         let mut incoming = peer.incoming().await;
-        if resumed {
-            incoming.begin();
-        } else {
-            incoming.clear();
-        }
+        incoming.begin(session);
         let mut buffer = ReadBuffer::new(read_ahead);
+        let mut turn_bytes = 0;
         loop {
             match self.handle_records(&mut incoming, &mut buffer) {
                 Ok(()) => {}
@@ -125,8 +125,14 @@ impl Reader {
             }
             match buffer.fill(&mut stream).await {
                 Ok(0) => return End::Truncated,
-                Ok(_) => {}
+                Ok(count) => turn_bytes += count,
                 Err(error) => return End::Io(error),
+            }
+            // A stream that always has more would otherwise never let the other links, the timers and this link's
+            // own acknowledgements have their turn.
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                future::yield_now().await;
             }
         }
     }
@@ -136,6 +142,7 @@ impl Reader {
         let now = self.shared.runtime.now();
         let mut bytes = 0;
         let mut asked = false;
+        let mut is_authentic = false;
         let before = incoming.received();
         let mut result = incoming.handle_timeout(now).map_err(End::from);
         while result.is_ok() {
@@ -143,6 +150,7 @@ impl Reader {
             result = match self.opener.open(record) {
                 Ok(plain) => {
                     bytes += plain.len();
+                    is_authentic = true;
                     handle_frames(&self.shared, &self.peer, self.generation, now, incoming, plain, &mut asked)
                 }
                 Err(error) => Err(error.into()),
@@ -153,7 +161,10 @@ impl Reader {
             bytes = 0;
         }
         self.peer.note_received(self.generation, incoming.received(), bytes, asked);
-        self.note_heard(now);
+        // Bytes that are no record yet may come from anybody on the way: they are no sign of the peer's life.
+        if is_authentic {
+            self.note_heard(now);
+        }
         result
     }
 
@@ -189,7 +200,7 @@ fn handle_frames(
                 dispatch(shared, peer, &frame)?;
             }
             Accepted::Acknowledged(number) => peer
-                .note_acknowledged(number)
+                .note_acknowledged(generation, number)
                 .map_err(|lie| Violation::NeverSent { claimed: lie.claimed, sent: lie.sent })?,
             Accepted::Heartbeat => *asked = true,
             Accepted::Goodbye(reason) => return Err(End::Goodbye(reason)),
@@ -258,6 +269,7 @@ impl ReadBuffer {
 struct Writer {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
+    generation: u64,
     sealer: Sealer,
     /// Frames that are not part of the session, before the session's.
     plain: Vec<u8>,
@@ -277,7 +289,7 @@ impl Writer {
             if now >= heard + SILENCE_MAX {
                 return End::Silence;
             }
-            let chunk = self.peer.take_chunk();
+            let chunk = self.peer.take_chunk(self.generation);
             let due = match self.peer.acknowledgement() {
                 None => {
                     acknowledge_at = None;

@@ -127,7 +127,13 @@ where
     pub(crate) async fn run<S: Stack>(self, core: &Arc<Core<S>>) -> bool {
         let Link { peer, wires, attached, close, is_member } = self;
         let generation = attached.generation;
-        let end = connection::run(&core.shared, &peer, wires, &attached, &close, is_member).await;
+        let running = connection::run(&core.shared, &peer, wires, &attached, &close, is_member);
+        // A node that was dropped on a runtime of others must fall silent, as one that crashed.
+        let stopped = async {
+            core.stopped().await;
+            connection::End::Closed
+        };
+        let end = future::or(running, stopped).await;
         let is_violation = matches!(end, connection::End::Violation(_));
         if let connection::End::Violation(violation) = &end {
             core.shared.stats.violation(violation.code());

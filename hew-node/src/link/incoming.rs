@@ -88,6 +88,8 @@ struct Incomplete {
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Incoming {
+    /// The session that everything here belongs to; 0 before the first.
+    session: u64,
     /// Number of the last sequenced frame received in this session.
     received: u64,
     /// Number of the next sequenced frame on this connection; none before its start.
@@ -101,6 +103,7 @@ impl Incoming {
     /// `frame_bytes_max` bounds one fragmented frame; incomplete ones together are bounded by twice that.
     pub(crate) fn new(frame_bytes_max: usize) -> Incoming {
         Incoming {
+            session: 0,
             received: 0,
             next: None,
             incomplete: BTreeMap::new(),
@@ -109,13 +112,13 @@ impl Incoming {
         }
     }
 
-    /// A new session: nothing has been received.
-    pub(crate) fn clear(&mut self) {
-        *self = Incoming::new(self.frame_bytes_max);
-    }
-
-    /// A new connection of the same session.
-    pub(crate) fn begin(&mut self) {
+    /// A new connection of that session. What was received in another one is forgotten here, and not by whoever began
+    /// the session: that connection may have been replaced before its reader came to work.
+    pub(crate) fn begin(&mut self, session: u64) {
+        if self.session != session {
+            *self = Incoming::new(self.frame_bytes_max);
+            self.session = session;
+        }
         self.next = None;
     }
 
@@ -292,7 +295,7 @@ mod tests {
             assert!(matches!(feed(&mut incoming, &message), Ok(Accepted::New(_))));
         }
         assert_eq!(incoming.received(), 7);
-        incoming.begin();
+        incoming.begin(0);
         feed(&mut incoming, &number(FrameKind::Start, 6)).unwrap();
         assert_eq!(feed(&mut incoming, &message), Ok(Accepted::Nothing));
         assert_eq!(feed(&mut incoming, &message), Ok(Accepted::Nothing));

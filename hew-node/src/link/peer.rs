@@ -93,6 +93,9 @@ pub(crate) enum AttachError {
     /// The peer was told that the session goes on, which is not true any more: the next handshake begins a new one.
     #[error("the session ended during the handshake")]
     SessionEnded,
+    /// A later start of the peer was attached during the handshake.
+    #[error("incarnation {known} has come meanwhile, which is newer than {given}")]
+    Older { known: Incarnation, given: Incarnation },
     /// The peer claims what cannot be; with this session it would again.
     #[error("claims to have received frame {} of {}", .0.claimed, .0.sent)]
     NeverSent(NeverSent),
@@ -102,6 +105,8 @@ pub(crate) enum AttachError {
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) generation: u64,
+    /// The session that it belongs to.
+    pub(crate) session: u64,
     /// Number of the first sequenced frame that this node sends on it.
     pub(crate) start: u64,
     /// The session goes on; otherwise nothing has been received in it yet.
@@ -294,8 +299,15 @@ impl Peer {
         self.changed.notify(usize::MAX);
     }
 
-    pub(crate) fn take_chunk(&self) -> Option<Arc<Chunk>> {
-        lock(&self.outgoing).take()
+    /// The next chunk for connection `generation`; none if that is not the current one any more.
+    pub(crate) fn take_chunk(&self, generation: u64) -> Option<Arc<Chunk>> {
+        let mut outgoing = lock(&self.outgoing);
+        // Checked under the lock, which `attach` holds while it rewinds and changes the generation: the writer of an
+        // older connection takes nothing that the new one has to send.
+        if !self.is_current(generation) {
+            return None;
+        }
+        outgoing.take()
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
@@ -359,8 +371,14 @@ impl Peer {
         lock(&self.state).heard
     }
 
-    pub(crate) fn note_acknowledged(&self, number: u64) -> Result<(), NeverSent> {
-        lock(&self.outgoing).acknowledge(number)?;
+    pub(crate) fn note_acknowledged(&self, generation: u64, number: u64) -> Result<(), NeverSent> {
+        let mut outgoing = lock(&self.outgoing);
+        // As in `take_chunk`: the number may be of a session that is over.
+        if !self.is_current(generation) {
+            return Ok(());
+        }
+        outgoing.acknowledge(number)?;
+        drop(outgoing);
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.room.notify(usize::MAX);
         }
@@ -385,6 +403,10 @@ impl Peer {
     ) -> Result<Attached, AttachError> {
         let mut state = lock(&self.state);
         let mut outgoing = lock(&self.outgoing);
+        // Another handshake of the peer may have come through since this one was judged.
+        if let Some(known) = state.incarnation.filter(|known| *known > agreed.incarnation) {
+            return Err(AttachError::Older { known, given: agreed.incarnation });
+        }
         let resumed = agreed.resumed;
         if resumed && state.session != agreed.session {
             return Err(AttachError::SessionEnded);
@@ -423,7 +445,7 @@ impl Peer {
         self.gone.store(false, Ordering::SeqCst);
         drop((outgoing, state));
         self.note_change();
-        Ok(Attached { generation, start, resumed, lost })
+        Ok(Attached { generation, session: agreed.session, start, resumed, lost })
     }
 
     /// Connection `generation` has ended. Returns whether it was the current one.
@@ -569,13 +591,6 @@ impl Peer {
     /// The reason of a goodbye that the writer is to say.
     pub(crate) fn goodbye(&self) -> Option<String> {
         lock(&self.state).goodbye.clone()
-    }
-
-    /// Ends the current connection, if there is one; the session goes on.
-    pub(crate) fn close_connection(&self) {
-        if let Some(connection) = &lock(&self.state).connection {
-            connection.close.notify(usize::MAX);
-        }
     }
 }
 
