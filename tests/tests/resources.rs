@@ -35,7 +35,6 @@ fn alone(name: &str) -> bool {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
-    println!("{told}");
     false
 }
 
