@@ -155,6 +155,36 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "Hew is for 64-bit ta
 #define HEW_ALLOWLIST_STRICT 1
 
 /**
+ * Only the child that ended is started again.
+ */
+#define HEW_STRATEGY_ONE_FOR_ONE 0
+
+/**
+ * All children are stopped, and all are started again.
+ */
+#define HEW_STRATEGY_ONE_FOR_ALL 1
+
+/**
+ * The children that were started after it are stopped, and started again after it.
+ */
+#define HEW_STRATEGY_REST_FOR_ONE 2
+
+/**
+ * Started again after every end.
+ */
+#define HEW_RESTART_PERMANENT 0
+
+/**
+ * Started again after every end but a normal one.
+ */
+#define HEW_RESTART_TRANSIENT 1
+
+/**
+ * Never started again.
+ */
+#define HEW_RESTART_TEMPORARY 2
+
+/**
  * A full mailbox makes the sender wait.
  */
 #define HEW_OVERFLOW_BLOCK 0
@@ -235,6 +265,11 @@ typedef struct HewReplyChannel HewReplyChannel;
 typedef struct HewScope HewScope;
 
 /**
+ * A supervisor: see `hew_supervisor_new`.
+ */
+typedef struct HewSupervisor HewSupervisor;
+
+/**
  * One timer of a wheel, until it has fired or was cancelled.
  */
 typedef struct HewTimerEntry HewTimerEntry;
@@ -303,6 +338,45 @@ typedef struct HewActorOpts {
  * Hears of members of the cluster; see `hew_cluster_set_membership_callback`.
  */
 typedef void (*HewMembershipCallback)(uint16_t node_id, uint8_t event, void *user);
+
+/**
+ * How a supervisor makes a child, at each start from the same state.
+ */
+typedef struct HewChildSpec {
+    /**
+     * For people; copied. NULL: no name.
+     */
+    const char *name;
+    /**
+     * Copied; NULL with size 0 is no state.
+     */
+    void *init_state;
+    /**
+     * Bytes of `init_state`.
+     */
+    size_t init_state_size;
+    /**
+     * Handles its messages; not NULL.
+     */
+    HewDispatchFn dispatch;
+    /**
+     * `HEW_RESTART_…`.
+     */
+    int restart_policy;
+    /**
+     * As in `HewActorOpts`.
+     */
+    int mailbox_capacity;
+    /**
+     * As in `HewActorOpts`; `HEW_OVERFLOW_COALESCE`: drop the new message.
+     */
+    int overflow;
+} HewChildSpec;
+
+/**
+ * Makes a child supervisor anew, when the one before has given up.
+ */
+typedef struct HewSupervisor *(*HewSupervisorInitFn)(void);
 
 /**
  * What a timer calls.
@@ -976,6 +1050,75 @@ int hew_allowlist_check(struct HewPeerAllowlist *list, const uint8_t *key);
  * Frees the handle; nodes that use the list keep it.
  */
 void hew_allowlist_free(struct HewPeerAllowlist *list);
+
+/**
+ * A supervisor without children: `HEW_STRATEGY_…`, and how many restarts within how many seconds are too many. It does
+ * nothing before `hew_supervisor_start`; `hew_supervisor_stop` frees it. NULL on failure.
+ */
+struct HewSupervisor *hew_supervisor_new(int strategy,
+                                         int max_restarts,
+                                         int window_secs);
+
+/**
+ * Plans a child; its state and name are copied. 0, or a negative code.
+ */
+int hew_supervisor_add_child_spec(struct HewSupervisor *supervisor, const struct HewChildSpec *spec);
+
+/**
+ * Plans a supervisor as a child; it may run already. Its handle belongs to the parent from now on. When it gives up it
+ * is made anew from its plan. 0, or a negative code.
+ */
+int hew_supervisor_add_child_supervisor(struct HewSupervisor *supervisor, struct HewSupervisor *child);
+
+/**
+ * As `hew_supervisor_add_child_supervisor`; when the child gives up, the parent calls `init` for another one, which may
+ * run already or not, as often as the parent's own budget allows.
+ */
+int hew_supervisor_add_child_supervisor_with_init(struct HewSupervisor *supervisor,
+                                                  struct HewSupervisor *child,
+                                                  HewSupervisorInitFn init);
+
+/**
+ * Starts the children in the order in which they were planned, and waits for it. A supervisor that runs: no effect.
+ */
+int hew_supervisor_start(struct HewSupervisor *supervisor);
+
+/**
+ * Stops the children, last started first, and frees the tree with the handles of its actors and supervisors. Waits; a
+ * child that does not stop within 5 seconds is ended. Not for handlers of the tree.
+ */
+void hew_supervisor_stop(struct HewSupervisor *supervisor);
+
+/**
+ * The actor that fills the place of child `index` (of those that are actors, from 0) now. The handle belongs to the
+ * supervisor, and is freed when the child is started again. NULL if there is none at the moment.
+ */
+struct HewActor *hew_supervisor_get_child(struct HewSupervisor *supervisor, int index);
+
+/**
+ * Child supervisor `index` (of those that are supervisors, from 0). The handle belongs to the parent. NULL on failure.
+ */
+struct HewSupervisor *hew_supervisor_get_child_supervisor(struct HewSupervisor *supervisor, int index);
+
+/**
+ * Children that are actors; a negative code on failure.
+ */
+int hew_supervisor_child_count(struct HewSupervisor *supervisor);
+
+/**
+ * 1 if the supervisor runs: it was started, and neither stopped nor gave up; else 0.
+ */
+int hew_supervisor_is_running(struct HewSupervisor *supervisor);
+
+/**
+ * Adds a child to a supervisor that runs, and starts it: its index, or a negative code.
+ */
+int hew_supervisor_add_child_dynamic(struct HewSupervisor *supervisor, const struct HewChildSpec *spec);
+
+/**
+ * Stops child `index` and forgets it; the later ones move down by one. 0, or a negative code.
+ */
+int hew_supervisor_remove_child(struct HewSupervisor *supervisor, int index);
 
 /**
  * Milliseconds of a clock that only goes forward; its zero is the first call.

@@ -2,11 +2,11 @@
 
 use crate::actor_entry::{ActorEntry, reason_code, trapped};
 use crate::boundary::{bytes, read, read_all, to_malloc};
-use crate::c_actor::CActor;
+use crate::c_actor::{CActor, Dispatch};
 use crate::error::{Failure, HEW_ERR_ACTOR_STOPPED, HEW_ERR_STALE, HEW_ERR_TIMEOUT, status, value, void};
 use crate::handle::{Kind, Table, pointer};
 use crate::landing::{self, Call};
-use crate::process::process;
+use crate::process::{Process, process};
 use crate::reply::{asking, deadline};
 use crate::types::{
     HEW_OVERFLOW_BLOCK, HEW_OVERFLOW_COALESCE, HEW_OVERFLOW_DROP_NEW, HEW_OVERFLOW_DROP_OLD,
@@ -18,7 +18,7 @@ use hew_actor::{CoalesceKey, MailboxOptions, Outcome, Overflow, RawMessage, Spaw
 use hew_wire::Pid;
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Mailbox capacity of actors that ask for none.
@@ -40,10 +40,7 @@ pub(crate) fn find_any(actor: *const c_void) -> Result<Arc<ActorEntry>, Failure>
 
 /// Frees all handles.
 pub(crate) fn free_all() {
-    for (handle, _) in ACTORS.all() {
-        // Freed by somebody else meanwhile, or now.
-        let _ = ACTORS.remove(handle);
-    }
+    ACTORS.all().into_iter().for_each(|(handle, _)| forget(handle));
 }
 
 fn pid_of(entry: &ActorEntry) -> Result<Pid, Failure> {
@@ -96,6 +93,79 @@ fn mailbox(options: &HewActorOpts) -> MailboxOptions<RawMessage> {
     MailboxOptions { capacity: Some(capacity.unwrap_or(CAPACITY_DEFAULT)), overflow, coalesce }
 }
 
+/// Everything that makes an actor, as often as wanted.
+pub(crate) struct Template {
+    label: Option<String>,
+    state: Vec<u8>,
+    dispatch: Dispatch,
+    options: SpawnOptions<RawMessage>,
+}
+
+impl Template {
+    /// `options.init_state` is not looked at; `state` is it.
+    ///
+    /// # Errors
+    /// No dispatch function.
+    pub(crate) fn new(
+        label: Option<&str>,
+        state: &[u8],
+        options: &HewActorOpts,
+    ) -> Result<Template, Failure> {
+        let dispatch = options.dispatch.ok_or_else(|| Failure::null("dispatch"))?;
+        let turn = u32::try_from(options.budget).ok().filter(|turn| *turn > 0);
+        let options = SpawnOptions {
+            label: label.map(str::to_owned),
+            mailbox: mailbox(options),
+            decoder: Some(RawMessage::decoder()),
+            messages_per_turn: turn.unwrap_or(hew_actor::MESSAGES_PER_TURN),
+            ..SpawnOptions::default()
+        };
+        Ok(Template { label: label.map(str::to_owned), state: state.to_vec(), dispatch, options })
+    }
+
+    pub(crate) fn spawn_options(&self) -> SpawnOptions<RawMessage> {
+        SpawnOptions { label: self.label.clone(), ..self.options.clone() }
+    }
+
+    /// An actor value for a supervisor to spawn; when it starts, `seat` shows its handle.
+    ///
+    /// # Panics
+    /// There are as many actors as there may be: the supervisor takes it for a start that failed.
+    pub(crate) fn actor(&self, process: &Arc<Process>, seat: &Arc<Mutex<usize>>) -> CActor {
+        match self.make(process) {
+            Ok((handle, entry)) => CActor::new(&self.state, self.dispatch, entry, handle).in_seat(seat),
+            Err(failure) => std::panic::panic_any(failure.text),
+        }
+    }
+
+    fn make(&self, process: &Arc<Process>) -> Result<(usize, Arc<ActorEntry>), Failure> {
+        let entry = Arc::new(ActorEntry::new(process));
+        Ok((ACTORS.insert(Arc::clone(&entry))?, entry))
+    }
+
+    fn spawn(self) -> Result<usize, Failure> {
+        let process = process()?;
+        let (handle, entry) = self.make(&process)?;
+        let value = CActor::new(&self.state, self.dispatch, Arc::clone(&entry), handle);
+        match process.system.spawn_with(value, self.options) {
+            Ok(actor) => {
+                entry.spawned(handle, actor);
+                Ok(handle)
+            }
+            Err(error) => {
+                forget(handle);
+                Err(Failure::new(HEW_ERR_ACTOR_STOPPED, error.to_string()))
+            }
+        }
+    }
+}
+
+/// Frees the handle of an actor, 0 for none; the actor lives on.
+pub(crate) fn forget(handle: usize) {
+    // Freed by somebody else meanwhile, or now.
+    let _ = ACTORS.remove(handle);
+}
+
 /// Spawns an actor.
 ///
 /// # Errors
@@ -103,37 +173,16 @@ fn mailbox(options: &HewActorOpts) -> MailboxOptions<RawMessage> {
 ///
 /// # Safety
 /// `options.init_state` is NULL or has `options.state_size` readable bytes.
-pub(crate) unsafe fn spawn(options: &HewActorOpts) -> Result<(usize, Arc<ActorEntry>), Failure> {
-    let dispatch = options.dispatch.ok_or_else(|| Failure::null("dispatch"))?;
+unsafe fn spawn(options: &HewActorOpts) -> Result<usize, Failure> {
     // SAFETY: the condition of this function.
     let state = unsafe { bytes("the state", options.init_state, options.state_size) }?;
-    let process = process()?;
-    let entry = Arc::new(ActorEntry::new(&process));
-    let handle = ACTORS.insert(Arc::clone(&entry))?;
-    let turn = u32::try_from(options.budget).ok().filter(|turn| *turn > 0);
-    let spawn_options = SpawnOptions {
-        mailbox: mailbox(options),
-        decoder: Some(RawMessage::decoder()),
-        messages_per_turn: turn.unwrap_or(hew_actor::MESSAGES_PER_TURN),
-        ..SpawnOptions::default()
-    };
-    let value = CActor::new(state, dispatch, Arc::clone(&entry));
-    match process.system.spawn_with(value, spawn_options) {
-        Ok(actor) => {
-            entry.spawned(handle, actor);
-            Ok((handle, entry))
-        }
-        Err(error) => {
-            let _ = ACTORS.remove(handle);
-            Err(Failure::new(HEW_ERR_ACTOR_STOPPED, error.to_string()))
-        }
-    }
+    Template::new(None, state, options)?.spawn()
 }
 
 unsafe fn spawn_handle(function: &str, options: &HewActorOpts) -> *mut HewActor {
     value(function, null_mut(), || {
         // SAFETY: the condition is the same.
-        unsafe { spawn(options) }.map(|(handle, _)| pointer(handle))
+        unsafe { spawn(options) }.map(pointer)
     })
 }
 
@@ -180,8 +229,7 @@ pub unsafe extern "C" fn hew_actor_spawn_opts(options: *const HewActorOpts) -> *
     value("hew_actor_spawn_opts", null_mut(), || {
         // SAFETY: hew.h, Conventions: `options` is NULL or a structure, whose `init_state` is NULL or has `state_size`
         // bytes.
-        let (handle, _) = unsafe { spawn(&read("options", options)?) }?;
-        Ok(pointer(handle))
+        unsafe { spawn(&read("options", options)?) }.map(pointer)
     })
 }
 

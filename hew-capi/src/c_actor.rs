@@ -2,13 +2,13 @@
 
 use crate::actor_entry::{ActorEntry, reason_code};
 use crate::landing::{self, Call};
-use crate::reply;
 use crate::running;
 use crate::types::{HEW_MSG_DOWN, HEW_MSG_EXIT, HEW_MSG_STOP, HewDownMessage, HewExitMessage};
+use crate::{actor, reply};
 use hew_actor::{Actor, AskError, Context, Outcome, RawMessage, Signal};
 use hew_wire::ExitReason;
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A dispatch function that is not NULL.
 pub(crate) type Dispatch = unsafe extern "C" fn(*mut c_void, i32, *mut c_void, usize);
@@ -17,6 +17,9 @@ pub(crate) struct CActor {
     state: State,
     dispatch: Dispatch,
     entry: Arc<ActorEntry>,
+    handle: usize,
+    /// Where a supervised actor tells its handle.
+    seat: Option<Arc<Mutex<usize>>>,
 }
 
 /// The actor's copy of the state, aligned for any type of C.
@@ -60,8 +63,14 @@ impl Call for Dispatching {
 }
 
 impl CActor {
-    pub(crate) fn new(state: &[u8], dispatch: Dispatch, entry: Arc<ActorEntry>) -> CActor {
-        CActor { state: State::copy_of(state), dispatch, entry }
+    pub(crate) fn new(state: &[u8], dispatch: Dispatch, entry: Arc<ActorEntry>, handle: usize) -> CActor {
+        CActor { state: State::copy_of(state), dispatch, entry, handle, seat: None }
+    }
+
+    /// This actor under a supervisor.
+    pub(crate) fn in_seat(mut self, seat: &Arc<Mutex<usize>>) -> CActor {
+        self.seat = Some(Arc::clone(seat));
+        self
     }
 
     /// Runs the dispatch function on this thread; what becomes of the actor then.
@@ -114,6 +123,13 @@ impl Actor for CActor {
     async fn started(&mut self, context: &mut Context<RawMessage>) -> Outcome {
         // Always, so that `hew_actor_trap_exit` can be decided from any thread: see `signal`.
         context.trap_exit(true);
+        // A supervisor spawns without knowing of entries.
+        if let Some(seat) = &self.seat {
+            let old =
+                std::mem::replace(&mut *seat.lock().unwrap_or_else(PoisonError::into_inner), self.handle);
+            actor::forget(old);
+            self.entry.spawned(self.handle, context.this());
+        }
         Outcome::Continue
     }
 
@@ -158,6 +174,10 @@ impl Actor for CActor {
 
 impl Drop for CActor {
     fn drop(&mut self) {
+        if self.entry.pid().is_none() {
+            // It was never started: nobody knows its handle.
+            actor::forget(self.handle);
+        }
         let Some(process) = self.entry.process() else { return };
         let mut monitors = process.monitors();
         for id in self.entry.take_monitors() {

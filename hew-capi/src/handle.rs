@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     Scope = 0x49,
     Group = 0x4A,
     Transport = 0x4B,
+    Supervisor = 0x4C,
 }
 
 /// All living objects of one kind.

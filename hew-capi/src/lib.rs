@@ -30,6 +30,8 @@ pub mod reply;
 mod running;
 pub mod security;
 mod send;
+mod subtree;
+pub mod supervisor;
 pub mod timer;
 pub mod together;
 pub mod transport;

@@ -3,7 +3,7 @@
 use crate::any_node::AnyNode;
 use crate::error::{Failure, HEW_ERR_CLOSED, HEW_ERR_NODE_DOWN, void};
 use crate::workers::Workers;
-use crate::{actor, node, registry, running};
+use crate::{actor, node, registry, running, supervisor};
 use hew_actor::{MonitorRef, System, SystemConfig};
 use hew_wire::{Incarnation, NodeId, Pid};
 use std::collections::BTreeMap;
@@ -160,6 +160,7 @@ pub extern "C" fn hew_runtime_cleanup() {
     void("hew_runtime_cleanup", || {
         shut_down()?;
         registry::clear();
+        supervisor::free_all();
         actor::free_all();
         *PHASE.write().unwrap_or_else(PoisonError::into_inner) = Phase::Idle;
         Ok(())

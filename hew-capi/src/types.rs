@@ -1,6 +1,6 @@
 //! Types and numbers that C programs see.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void};
 
 /// An actor. The handle is valid until `hew_actor_free`, also after the actor has ended.
 pub struct HewActor {
@@ -60,6 +60,34 @@ pub struct HewActorOpts {
     pub coalesce_fallback: i32,
     /// Messages that it handles before another actor's turn; 0 or less: 256.
     pub budget: i32,
+}
+
+/// A supervisor: see `hew_supervisor_new`.
+pub struct HewSupervisor {
+    _opaque: [u8; 0],
+}
+
+/// Makes a child supervisor anew, when the one before has given up.
+pub type HewSupervisorInitFn = Option<unsafe extern "C" fn() -> *mut HewSupervisor>;
+
+/// How a supervisor makes a child, at each start from the same state.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewChildSpec {
+    /// For people; copied. NULL: no name.
+    pub name: *const c_char,
+    /// Copied; NULL with size 0 is no state.
+    pub init_state: *mut c_void,
+    /// Bytes of `init_state`.
+    pub init_state_size: usize,
+    /// Handles its messages; not NULL.
+    pub dispatch: HewDispatchFn,
+    /// `HEW_RESTART_…`.
+    pub restart_policy: c_int,
+    /// As in `HewActorOpts`.
+    pub mailbox_capacity: c_int,
+    /// As in `HewActorOpts`; `HEW_OVERFLOW_COALESCE`: drop the new message.
+    pub overflow: c_int,
 }
 
 /// The data of `HEW_MSG_EXIT`.
@@ -162,6 +190,13 @@ mod tests {
         assert_eq!(offset_of!(HewActorOpts, coalesce_key_fn), 32);
         assert_eq!(offset_of!(HewActorOpts, coalesce_fallback), 40);
         assert_eq!(offset_of!(HewActorOpts, budget), 44);
+        assert_eq!(size_of::<HewChildSpec>(), 48);
+        assert_eq!(offset_of!(HewChildSpec, init_state), 8);
+        assert_eq!(offset_of!(HewChildSpec, init_state_size), 16);
+        assert_eq!(offset_of!(HewChildSpec, dispatch), 24);
+        assert_eq!(offset_of!(HewChildSpec, restart_policy), 32);
+        assert_eq!(offset_of!(HewChildSpec, mailbox_capacity), 36);
+        assert_eq!(offset_of!(HewChildSpec, overflow), 40);
         assert_eq!(size_of::<HewExitMessage>(), 16);
         assert_eq!(offset_of!(HewExitMessage, reason), 8);
         assert_eq!(size_of::<HewDownMessage>(), 24);

@@ -16,6 +16,15 @@ AT(HewActorOpts, coalesce_key_fn, 32);
 AT(HewActorOpts, coalesce_fallback, 40);
 AT(HewActorOpts, budget, 44);
 
+static_assert(sizeof(HewChildSpec) == 48, "HewChildSpec");
+AT(HewChildSpec, name, 0);
+AT(HewChildSpec, init_state, 8);
+AT(HewChildSpec, init_state_size, 16);
+AT(HewChildSpec, dispatch, 24);
+AT(HewChildSpec, restart_policy, 32);
+AT(HewChildSpec, mailbox_capacity, 36);
+AT(HewChildSpec, overflow, 40);
+
 static_assert(sizeof(HewExitMessage) == 16, "HewExitMessage");
 AT(HewExitMessage, crashed_actor_id, 0);
 AT(HewExitMessage, reason, 8);

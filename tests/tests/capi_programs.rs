@@ -1,5 +1,7 @@
 //! C programs in one process: what they check themselves, and what valgrind finds.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails ends the test")]
+
 mod capi;
 
 use capi::{BOTH, Library, compile, succeed};
@@ -17,6 +19,13 @@ fn actors_in_c() {
 fn actors_in_c_on_one_worker() {
     let program = compile("actors", Library::Static);
     assert_eq!(succeed(program.command().env("HEW_WORKERS", "1")), "done\n");
+}
+
+#[test]
+fn supervision_trees_in_c() {
+    for library in BOTH {
+        assert_eq!(compile("supervisors", library).run::<&str>(&[]), "done\n");
+    }
 }
 
 #[test]
@@ -48,7 +57,7 @@ fn valgrind_finds_nothing() {
         eprintln!("valgrind is not installed, nothing was checked");
         return;
     }
-    for name in ["actors", "misuse"] {
+    for name in ["actors", "misuse", "supervisors"] {
         let program = compile(name, Library::Static);
         let mut valgrind = Command::new("valgrind");
         valgrind
