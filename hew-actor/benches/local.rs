@@ -73,8 +73,8 @@ fn one_way(run: &Run, name: &str, workers: usize, senders: u64) -> Result<(), Fa
     .rate();
     let line = Line::new(name, "msg/s", &rate);
     match (senders, workers) {
-        (1, 1) => line.limit(run.time(20_000, 1 << 26, limits::queue_in_one_thread)?.rate().median()),
-        (1, _) => line.limit(run.time(20_000, 1 << 26, limits::queue_between_threads)?.rate().median()),
+        (1, 1) => line.limit(run.time(20_000, 1 << 26, limits::queue_in_one_thread)?.rate()),
+        (1, _) => line.limit(run.time(20_000, 1 << 26, limits::queue_between_threads)?.rate()),
         _ => line,
     }
     .print();

@@ -27,6 +27,7 @@ use hew_security::danger::Plaintext;
 use measure::{Failure, Line, Run, Samples, complain, warn_of_debug_build};
 use pair::Pair;
 use process::Role;
+use raw::Raw;
 use std::process::ExitCode;
 
 /// The measurements of messages: name, payload bytes, pairs of actors.
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
 fn measure_all(run: &Run) -> Result<(), Failure> {
     warn_of_debug_build();
     run.start_watchdog();
-    let limits = raw::measure(run)?;
+    let raw = Raw::start()?;
     let tells = |suffix: &str| -> Vec<(String, usize, u64)> {
         let named = TELLS.iter().map(|&(name, bytes, pairs)| (format!("{name}{suffix}"), bytes, pairs));
         named.filter(|(name, ..)| run.wants(name)).collect()
@@ -67,17 +68,17 @@ fn measure_all(run: &Run) -> Result<(), Failure> {
     if !plain.is_empty() {
         let node = one().authenticator(Plaintext::on_local_addresses());
         let pair = Pair::start(node, Role::PlainNode)?;
-        tell(run, &pair, &plain, &limits)?;
+        tell(run, &pair, &plain, &raw)?;
         pair.end()?;
     }
     let asks = [ASK_P50, ASK_P99, ASK_UNDER_BULK].iter().any(|name| run.wants(name));
     if !noise.is_empty() || asks {
         let pair = Pair::start(one(), Role::NoiseNode)?;
-        tell(run, &pair, &noise, &limits)?;
-        ask(run, &pair, &limits)?;
+        tell(run, &pair, &noise, &raw)?;
+        ask(run, &pair, &raw)?;
         pair.end()?;
     }
-    Ok(())
+    raw.end()
 }
 
 /// The node of this process; that of the other one has id 2.
@@ -89,30 +90,38 @@ fn tell<S: Stack>(
     run: &Run,
     pair: &Pair<S>,
     wanted: &[(String, usize, u64)],
-    limits: &raw::Limits,
+    raw: &Raw,
 ) -> Result<(), Failure> {
     for (name, bytes, senders) in wanted {
         // Most messages of a repetition: what one queue of the receiver could hold, were it never served.
         let most = tells::IN_FLIGHT_BYTES_MAX / *bytes as u64;
+        // The limit of each figure is measured just before it: what sockets reach changes with the hour, and with the
+        // cores that the kernel chooses.
+        let limit = raw.stream(run)?.map(|bytes_per_second| bytes_per_second / *bytes as f64);
         let rate = run.time(200, most, |count| tells::tell(pair, *senders, *bytes, count))?.rate();
         Line::new(name, "msg/s", &rate)
-            .limit(limits.stream_bytes_per_second / *bytes as f64)
+            .limit(limit)
             .with("bytes_per_s", rate.median() * *bytes as f64)
             .print();
     }
     Ok(())
 }
 
-fn ask<S: Stack>(run: &Run, pair: &Pair<S>, limits: &raw::Limits) -> Result<(), Failure> {
-    let count = run.scale(4_000, 100);
+fn ask<S: Stack>(run: &Run, pair: &Pair<S>, raw: &Raw) -> Result<(), Failure> {
     let in_microseconds = |samples: &Samples| samples.map(|nanoseconds| nanoseconds / 1e3);
-    if run.wants(ASK_P50) || run.wants(ASK_P99) {
+    let idle = run.wants(ASK_P50) || run.wants(ASK_P99);
+    if !idle && !run.wants(ASK_UNDER_BULK) {
+        return Ok(());
+    }
+    let (limit_p50, limit_p99) = raw.ping_pong(run)?;
+    if idle {
+        let count = run.scale(4_000, 100);
         let (p50, p99) = run.latencies(|| asks::ask(pair, count))?;
         if run.wants(ASK_P50) {
-            Line::new(ASK_P50, "us", &in_microseconds(&p50)).limit(limits.ping_pong_p50 / 1e3).print();
+            Line::new(ASK_P50, "us", &in_microseconds(&p50)).limit(in_microseconds(&limit_p50)).print();
         }
         if run.wants(ASK_P99) {
-            Line::new(ASK_P99, "us", &in_microseconds(&p99)).limit(limits.ping_pong_p99 / 1e3).print();
+            Line::new(ASK_P99, "us", &in_microseconds(&p99)).limit(in_microseconds(&limit_p99)).print();
         }
     }
     if run.wants(ASK_UNDER_BULK) {
@@ -122,7 +131,7 @@ fn ask<S: Stack>(run: &Run, pair: &Pair<S>, limits: &raw::Limits) -> Result<(), 
         let rate = bulk.stop()?;
         let (p50, p99) = latencies?;
         Line::new(ASK_UNDER_BULK, "us", &in_microseconds(&p99))
-            .limit(limits.ping_pong_p99 / 1e3)
+            .limit(in_microseconds(&limit_p99))
             .with("p50", p50.median() / 1e3)
             .with("bulk_bytes_per_s", rate)
             .print();

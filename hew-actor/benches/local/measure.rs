@@ -119,6 +119,11 @@ impl Samples {
         self.0[self.0.len() / 2]
     }
 
+    /// Smallest and largest.
+    fn range(&self) -> (f64, f64) {
+        (self.0[0], self.0[self.0.len() - 1])
+    }
+
     /// Each value as something else, for example a duration as a rate.
     pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Samples {
         Samples::new(self.0.iter().copied().map(f).collect())
@@ -142,7 +147,7 @@ pub(crate) struct Line<'a> {
     name: &'a str,
     unit: &'a str,
     samples: &'a Samples,
-    limit: Option<f64>,
+    limit: Option<Samples>,
     more: Vec<(&'static str, f64)>,
 }
 
@@ -152,7 +157,7 @@ impl<'a> Line<'a> {
     }
 
     /// What the machine allows, in the same unit. The ratio is the value through the limit, whichever way is better.
-    pub(crate) fn limit(mut self, limit: f64) -> Line<'a> {
+    pub(crate) fn limit(mut self, limit: Samples) -> Line<'a> {
         self.limit = Some(limit);
         self
     }
@@ -167,12 +172,19 @@ impl<'a> Line<'a> {
     /// Prints the line. Names and units are ours and need no escapes.
     #[allow(clippy::print_stdout, reason = "it is what a suite is for")]
     pub(crate) fn print(&self) {
-        let (samples, value) = (&self.samples.0, self.samples.median());
+        let value = self.samples.median();
         let mut text = format!(r#"{{"name":"{}","value":{},"unit":"{}""#, self.name, short(value), self.unit);
-        let limit = self.limit.map(|limit| [("limit", limit), ("ratio", value / limit)]);
-        let spread =
-            [("min", samples[0]), ("max", samples[samples.len() - 1]), ("runs", samples.len() as f64)];
-        for (member, value) in limit.into_iter().flatten().chain(self.more.iter().copied()).chain(spread) {
+        let mut members = Vec::new();
+        if let Some(limit) = &self.limit {
+            let median = limit.median();
+            let (min, max) = limit.range();
+            let spread = [("limit_min", min), ("limit_max", max)];
+            members.extend([("limit", median), ("ratio", value / median)].into_iter().chain(spread));
+        }
+        members.extend(&self.more);
+        let (min, max) = self.samples.range();
+        members.extend([("min", min), ("max", max), ("runs", self.samples.0.len() as f64)]);
+        for (member, value) in members {
             // Writing to a string cannot fail.
             let _ = write!(text, r#","{member}":{}"#, short(value));
         }
@@ -184,6 +196,9 @@ impl<'a> Line<'a> {
 fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return "0".into();
+    }
+    if value.fract() == 0.0 && value.abs() < 1e4 {
+        return format!("{value:.0}");
     }
     let digits = 3 - value.abs().log10().floor() as i32;
     if digits > 0 {

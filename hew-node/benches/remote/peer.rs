@@ -1,6 +1,6 @@
 //! What the other process does: it receives, answers, and ends when its standard input does.
 
-use crate::measure::Failure;
+use crate::measure::{Failure, complain};
 use crate::messages::{BULK_SINK, ECHO, Echo, SINKS, Sink};
 use crate::process::Role;
 use crate::raw;
@@ -18,7 +18,12 @@ pub(crate) fn run(role: Role) -> Result<(), Failure> {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             announce(&listener.local_addr()?.to_string())?;
             // It ends with the process.
-            std::thread::spawn(move || raw::serve(&listener));
+            std::thread::spawn(move || {
+                if let Err(failure) = raw::serve(&listener) {
+                    complain(&format!("raw socket: {failure}"));
+                    std::process::exit(1);
+                }
+            });
             wait_for_end()
         }
         Role::PlainNode => serve(node.authenticator(Plaintext::on_local_addresses())),
