@@ -280,11 +280,6 @@ typedef struct HewTimerEntry HewTimerEntry;
 typedef struct HewTimerWheel HewTimerWheel;
 
 /**
- * How the bytes of a node get to others.
- */
-typedef struct HewTransport HewTransport;
-
-/**
  * Handles one message of an actor. `state` is the actor's own, `data` belongs to the library and is valid until the
  * function returns; the function may change both. It runs on a thread of the library, one message at a time.
  */
@@ -338,6 +333,57 @@ typedef struct HewActorOpts {
  * Hears of members of the cluster; see `hew_cluster_set_membership_callback`.
  */
 typedef void (*HewMembershipCallback)(uint16_t node_id, uint8_t event, void *user);
+
+/**
+ * The functions of a transport: an ordered byte stream in each direction, with blocking calls, from any thread. Any of
+ * them may be NULL: then it answers -1.
+ */
+typedef struct HewTransportOps {
+    /**
+     * Connects: a connection, 0 or more; -1.
+     */
+    int (*connect)(void *impl_, const char *address);
+    /**
+     * Begins to listen: 0; -1.
+     */
+    int (*listen)(void *impl_, const char *address);
+    /**
+     * Waits for a connection for at most `timeout_ms` milliseconds, negative for ever: the connection; -1.
+     */
+    int (*accept)(void *impl_, int timeout_ms);
+    /**
+     * Sends at least one byte: how many were taken; -1.
+     */
+    int (*send)(void *impl_, int conn, const void *data, size_t len);
+    /**
+     * Waits for bytes: how many; 0 when the peer has closed; -1.
+     */
+    int (*recv)(void *impl_, int conn, void *buf, size_t cap);
+    /**
+     * Closes a connection; calls of `recv` and `send` that wait for it return.
+     */
+    void (*close_conn)(void *impl_, int conn);
+    /**
+     * The last call: nothing uses the transport any more.
+     */
+    void (*destroy)(void *impl_);
+} HewTransportOps;
+
+/**
+ * How the bytes of a node get to others: one of the library's constructors, or a program's own. A program's own is
+ * copied by `hew_node_options_transport`, which takes over `impl`.
+ *
+ */
+typedef struct HewTransport {
+    /**
+     * Its functions; valid for as long as anything uses the transport.
+     */
+    const struct HewTransportOps *ops;
+    /**
+     * What they are called with.
+     */
+    void *impl;
+} HewTransport;
 
 /**
  * How a supervisor makes a child, at each start from the same state.
@@ -803,9 +849,11 @@ int hew_node_options_bind(struct HewNodeOptions *options, const char *address);
 int hew_node_options_advertise(struct HewNodeOptions *options, const char *address);
 
 /**
- * How the bytes get to others.
+ * How the bytes get to others. A transport of the program's own is copied, and belongs to the options and the nodes made
+ * with them: `destroy` is called after the last.
  */
-int hew_node_options_transport(struct HewNodeOptions *options, struct HewTransport *transport);
+int hew_node_options_transport(struct HewNodeOptions *options,
+                               struct HewTransport *transport);
 
 /**
  * The key file that says who the node is; it is read now, to find out whether it can be, and at each start.
@@ -1212,7 +1260,7 @@ void hew_actor_group_stop_all(struct HewActorGroup *group);
 void hew_actor_group_destroy(struct HewActorGroup *group);
 
 /**
- * TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
+ * TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
  */
 struct HewTransport *hew_transport_tcp_new(void);
 
@@ -1227,7 +1275,7 @@ struct HewTransport *hew_transport_unix_new(void);
 struct HewTransport *hew_transport_mem_new(void);
 
 /**
- * Frees the handle; nodes that were made with the transport keep it.
+ * Frees a transport of one of the constructors above, once; nodes that were made with it keep what they need.
  */
 void hew_transport_free(struct HewTransport *transport);
 

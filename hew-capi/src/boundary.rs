@@ -62,6 +62,29 @@ pub(crate) unsafe fn bytes<'a>(what: &str, pointer: *const c_void, size: usize) 
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), size) })
 }
 
+/// A buffer of the caller's to be filled. NULL with 0 is no bytes.
+///
+/// # Safety
+/// `pointer` is NULL or points to `size` initialised bytes that nobody else uses for `'a`.
+pub(crate) unsafe fn bytes_mut<'a>(
+    what: &str,
+    pointer: *mut c_void,
+    size: usize,
+) -> Result<&'a mut [u8], Failure> {
+    if size == 0 {
+        return Ok(&mut []);
+    }
+    if pointer.is_null() {
+        return Err(Failure::invalid(format!("{what} is NULL and has {size} bytes")));
+    }
+    if isize::try_from(size).is_err() {
+        return Err(Failure::invalid(format!("{what} has {size} bytes, more than memory can have")));
+    }
+    // SAFETY: not NULL and not larger than isize::MAX by the two checks above; bytes need no alignment, and every value
+    // is one; the rest is this function's own condition.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), size) })
+}
+
 /// An argument of exactly `N` bytes.
 ///
 /// # Safety
@@ -165,6 +188,18 @@ pub(crate) unsafe fn grow_malloc(pointer: *mut u8, size: usize) -> Result<*mut u
 pub(crate) unsafe fn free_malloc(pointer: *mut c_void) {
     // SAFETY: the condition of this function.
     unsafe { free(pointer) }
+}
+
+/// A structure in memory from `malloc`; `None` if there is none.
+pub(crate) fn struct_to_malloc<T: Copy>(value: T) -> Option<*mut T> {
+    // SAFETY: `malloc` takes any size.
+    let memory = unsafe { malloc(size_of::<T>()) }.cast::<T>();
+    if memory.is_null() || !memory.is_aligned() {
+        return None;
+    }
+    // SAFETY: not NULL, aligned, and of the structure's size, all by the lines above; `T: Copy`, nothing is dropped.
+    unsafe { memory.write(value) };
+    Some(memory)
 }
 
 /// A copy of `text` with a NUL after it, that the caller frees with `free`.

@@ -4,8 +4,8 @@ use crate::boundary::text;
 use crate::error::{Failure, HEW_ERR_OOM, status, value, void};
 use crate::handle::{Kind, Table, pointer};
 use crate::security::{allow, allowlist, load, public_key};
-use crate::transport::{self, HewTransport};
-use crate::types::{HewNodeOptions, HewPeerAllowlist};
+use crate::transport;
+use crate::types::{HewNodeOptions, HewPeerAllowlist, HewTransport};
 use hew_cluster::SwimConfig;
 use hew_node::{NoiseXx, System};
 use hew_security::{Allowlist, Policy, PublicKey, StaticKeypair};
@@ -164,14 +164,16 @@ pub unsafe extern "C" fn hew_node_options_advertise(
     })
 }
 
-/// How the bytes get to others.
+/// How the bytes get to others. A transport of the program's own is copied, and belongs to the options and the nodes made
+/// with them: `destroy` is called after the last.
 #[unsafe(no_mangle)]
-pub extern "C" fn hew_node_options_transport(
+pub unsafe extern "C" fn hew_node_options_transport(
     options: *mut HewNodeOptions,
     transport: *mut HewTransport,
 ) -> c_int {
     set("hew_node_options_transport", options, |settings| {
-        settings.transport = Some(transport::find(transport)?);
+        // SAFETY: hew.h gives the functions of `HewTransportOps` and who may call them until when.
+        settings.transport = Some(unsafe { transport::entry(transport) }?);
         Ok(())
     })
 }

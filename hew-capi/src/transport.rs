@@ -1,19 +1,17 @@
 //! Transports, each its own entry: a program that names one does not link the others.
 
 use crate::any_node::{AnyNode, start_failure};
-use crate::error::{Failure, value, void};
-use crate::handle::{Kind, Table, pointer};
+use crate::boundary::{free_malloc, read, struct_to_malloc};
+use crate::error::{Failure, HEW_ERR_OOM, value, void};
+use crate::foreign::Foreign;
 use crate::options::Setup;
+use crate::streams::{self, Streams};
+use crate::types::{HewTransport, HewTransportOps};
 use hew_actor::BoxFuture;
 use hew_node::{Mem, Node, Tcp, Unix};
 use hew_transport::Transport;
 use std::ptr::null_mut;
 use std::sync::{Arc, OnceLock};
-
-/// How the bytes of a node get to others.
-pub struct HewTransport {
-    _opaque: [u8; 0],
-}
 
 /// Starts a node over one transport.
 pub(crate) struct Entry {
@@ -21,8 +19,6 @@ pub(crate) struct Entry {
 }
 
 type Start = dyn Fn(Setup) -> BoxFuture<'static, Result<Arc<dyn AnyNode>, Failure>> + Send + Sync;
-
-static TRANSPORTS: Table<Entry> = Table::new(Kind::Transport, "transport");
 
 impl Entry {
     pub(crate) fn new<T: Transport + Clone>(transport: T) -> Entry {
@@ -34,9 +30,21 @@ impl Entry {
     }
 }
 
-/// The transport of a handle.
-pub(crate) fn find(transport: *const HewTransport) -> Result<Arc<Entry>, Failure> {
-    TRANSPORTS.find(transport.addr())
+/// The entry of a transport: ours, or one that calls the functions of the C program.
+///
+/// # Safety
+/// `transport` is NULL, or a structure of a constructor below, or one of the program's whose functions may be called with
+/// its `impl` from any thread until `destroy` was.
+pub(crate) unsafe fn entry(transport: *const HewTransport) -> Result<Arc<Entry>, Failure> {
+    // SAFETY: the condition of this function.
+    let transport = unsafe { read("transport", transport) }?;
+    if let Some(streams) = streams::of(&transport) {
+        return Ok(streams.entry());
+    }
+    // SAFETY: the condition of this function, for `ops`.
+    let ops = unsafe { read("the transport's ops", transport.ops) }?;
+    // SAFETY: the condition of this function, for what `ops` points to.
+    Ok(Arc::new(Entry::new(unsafe { Foreign::new(ops, transport.impl_) })))
 }
 
 async fn start<T: Transport>(transport: T, setup: Setup) -> Result<Arc<dyn AnyNode>, Failure> {
@@ -67,33 +75,50 @@ async fn start<T: Transport>(transport: T, setup: Setup) -> Result<Arc<dyn AnyNo
     Ok(Arc::new(node))
 }
 
-fn new(function: &str, entry: impl FnOnce() -> Entry) -> *mut HewTransport {
-    value(function, null_mut(), || TRANSPORTS.insert(Arc::new(entry())).map(pointer))
+fn new<T: Transport + Clone>(
+    function: &str,
+    ops: &'static HewTransportOps,
+    transport: T,
+) -> *mut HewTransport {
+    value(function, null_mut(), || {
+        let streams = Streams::register(transport)?;
+        struct_to_malloc(HewTransport { ops, impl_: crate::handle::pointer(streams) })
+            .ok_or_else(|| Failure::new(HEW_ERR_OOM, "no memory for a transport"))
+    })
 }
 
-/// TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
+/// TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_transport_tcp_new() -> *mut HewTransport {
-    new("hew_transport_tcp_new", || Entry::new(Tcp::new()))
+    new("hew_transport_tcp_new", streams::ops::<Tcp>(), Tcp::new())
 }
 
 /// Unix sockets, for addresses like "unix:/run/hew.sock".
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_transport_unix_new() -> *mut HewTransport {
-    new("hew_transport_unix_new", || Entry::new(Unix::new()))
+    new("hew_transport_unix_new", streams::ops::<Unix>(), Unix::new())
 }
 
 /// Memory of this process, for addresses like "mem:name": nodes of one process find each other.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_transport_mem_new() -> *mut HewTransport {
     static NETWORK: OnceLock<Mem> = OnceLock::new();
-    new("hew_transport_mem_new", || Entry::new(NETWORK.get_or_init(Mem::new).clone()))
+    new("hew_transport_mem_new", streams::ops::<Mem>(), NETWORK.get_or_init(Mem::new).clone())
 }
 
-/// Frees the handle; nodes that were made with the transport keep it.
+/// Frees a transport of one of the constructors above, once; nodes that were made with it keep what they need.
 #[unsafe(no_mangle)]
-pub extern "C" fn hew_transport_free(transport: *mut HewTransport) {
-    if !transport.is_null() {
-        void("hew_transport_free", || TRANSPORTS.remove(transport.addr()).map(drop));
+pub unsafe extern "C" fn hew_transport_free(transport: *mut HewTransport) {
+    if transport.is_null() {
+        return;
     }
+    void("hew_transport_free", || {
+        // SAFETY: hew.h: `transport` is of a constructor above and was not freed.
+        let inner = unsafe { read("transport", transport) }?;
+        streams::of(&inner).ok_or_else(|| Failure::invalid("the transport is not of this library"))?;
+        streams::free(&inner);
+        // SAFETY: the constructors allocate with `malloc`; nobody uses it after this.
+        unsafe { free_malloc(transport.cast()) };
+        Ok(())
+    });
 }

@@ -127,6 +127,43 @@ pub struct HewWireBuf {
     pub read_pos: usize,
 }
 
+/// The functions of a transport: an ordered byte stream in each direction, with blocking calls, from any thread. Any of
+/// them may be NULL: then it answers -1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewTransportOps {
+    /// Connects: a connection, 0 or more; -1.
+    pub connect: Option<unsafe extern "C" fn(impl_: *mut c_void, address: *const c_char) -> c_int>,
+    /// Begins to listen: 0; -1.
+    pub listen: Option<unsafe extern "C" fn(impl_: *mut c_void, address: *const c_char) -> c_int>,
+    /// Waits for a connection for at most `timeout_ms` milliseconds, negative for ever: the connection; -1.
+    pub accept: Option<unsafe extern "C" fn(impl_: *mut c_void, timeout_ms: c_int) -> c_int>,
+    /// Sends at least one byte: how many were taken; -1.
+    pub send: Option<
+        unsafe extern "C" fn(impl_: *mut c_void, conn: c_int, data: *const c_void, len: usize) -> c_int,
+    >,
+    /// Waits for bytes: how many; 0 when the peer has closed; -1.
+    pub recv:
+        Option<unsafe extern "C" fn(impl_: *mut c_void, conn: c_int, buf: *mut c_void, cap: usize) -> c_int>,
+    /// Closes a connection; calls of `recv` and `send` that wait for it return.
+    pub close_conn: Option<unsafe extern "C" fn(impl_: *mut c_void, conn: c_int)>,
+    /// The last call: nothing uses the transport any more.
+    pub destroy: Option<unsafe extern "C" fn(impl_: *mut c_void)>,
+}
+
+/// How the bytes of a node get to others: one of the library's constructors, or a program's own. A program's own is
+/// copied by `hew_node_options_transport`, which takes over `impl`.
+///
+/// cbindgen:field-names=[ops, impl]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HewTransport {
+    /// Its functions; valid for as long as anything uses the transport.
+    pub ops: *const HewTransportOps,
+    /// What they are called with.
+    pub impl_: *mut c_void,
+}
+
 /// Hears of members of the cluster; see `hew_cluster_set_membership_callback`.
 pub type HewMembershipCallback = Option<unsafe extern "C" fn(node_id: u16, event: u8, user: *mut c_void)>;
 
@@ -197,6 +234,9 @@ mod tests {
         assert_eq!(offset_of!(HewChildSpec, restart_policy), 32);
         assert_eq!(offset_of!(HewChildSpec, mailbox_capacity), 36);
         assert_eq!(offset_of!(HewChildSpec, overflow), 40);
+        assert_eq!((size_of::<HewTransport>(), offset_of!(HewTransport, impl_)), (16, 8));
+        assert_eq!(size_of::<HewTransportOps>(), 56);
+        assert_eq!(offset_of!(HewTransportOps, destroy), 48);
         assert_eq!(size_of::<HewExitMessage>(), 16);
         assert_eq!(offset_of!(HewExitMessage, reason), 8);
         assert_eq!(size_of::<HewDownMessage>(), 24);

@@ -25,6 +25,18 @@ AT(HewChildSpec, restart_policy, 32);
 AT(HewChildSpec, mailbox_capacity, 36);
 AT(HewChildSpec, overflow, 40);
 
+static_assert(sizeof(HewTransport) == 16, "HewTransport");
+AT(HewTransport, ops, 0);
+AT(HewTransport, impl, 8);
+static_assert(sizeof(HewTransportOps) == 56, "HewTransportOps");
+AT(HewTransportOps, connect, 0);
+AT(HewTransportOps, listen, 8);
+AT(HewTransportOps, accept, 16);
+AT(HewTransportOps, send, 24);
+AT(HewTransportOps, recv, 32);
+AT(HewTransportOps, close_conn, 40);
+AT(HewTransportOps, destroy, 48);
+
 static_assert(sizeof(HewExitMessage) == 16, "HewExitMessage");
 AT(HewExitMessage, crashed_actor_id, 0);
 AT(HewExitMessage, reason, 8);

@@ -114,6 +114,8 @@ static void null_everywhere(void) {
     CHECK_FAILS(hew_node_options_key_file(settings, NULL), HEW_ERR_INVALID, "path is NULL");
     CHECK_FAILS(hew_node_options_pin_peer(settings, 1, NULL), HEW_ERR_INVALID, "key is NULL");
     CHECK_FAILS(hew_node_options_transport(settings, NULL), HEW_ERR_INVALID, "transport is NULL");
+    HewTransport no_functions = {NULL, NULL};
+    CHECK_FAILS(hew_node_options_transport(settings, &no_functions), HEW_ERR_INVALID, "ops is NULL");
     hew_node_options_free(settings);
     CHECK_FAILS(hew_node_register(NULL, NULL, 1), HEW_ERR_INVALID, "name is NULL");
     CHECK_FAILS(hew_node_send(NULL, 1, 0, NULL, 0), HEW_ERR_INVALID, "node is NULL");
@@ -250,8 +252,16 @@ static void wrong_handles(void) {
     uint8_t key[32] = {1};
     CHECK_FAILS(hew_allowlist_add(list, key), HEW_ERR_STALE, "this allowlist was freed");
     HewTransport *transport = hew_transport_tcp_new();
+    HewTransport copy = *transport;
     hew_transport_free(transport);
-    hew_transport_free(transport);
+    /* Its functions are called with what is gone, or with nothing. */
+    CHECK(copy.ops->connect(copy.impl, "127.0.0.1:1") == -1);
+    CHECK(copy.ops->listen(copy.impl, NULL) == -1);
+    CHECK(copy.ops->accept(NULL, 1) == -1);
+    CHECK(copy.ops->send(NULL, 1, NULL, 5) == -1);
+    CHECK(copy.ops->recv(NULL, 1, NULL, 5) == -1);
+    copy.ops->close_conn(NULL, 1);
+    copy.ops->destroy(NULL);
     HewTimerWheel *wheel = hew_timer_wheel_new();
     hew_timer_wheel_free(wheel);
     hew_timer_wheel_free(wheel);

@@ -29,6 +29,14 @@ fn supervision_trees_in_c() {
 }
 
 #[test]
+fn transports_in_c() {
+    for library in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(compile("transports", library).run(&[directory.path()]), "done\n");
+    }
+}
+
+#[test]
 fn misuse_is_reported_and_never_crashes() {
     for library in BOTH {
         assert_eq!(compile("misuse", library).run::<&str>(&[]), "done\n");
