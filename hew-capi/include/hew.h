@@ -155,6 +155,31 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "Hew is for 64-bit ta
 #define HEW_ALLOWLIST_STRICT 1
 
 /**
+ * The process works as usual.
+ */
+#define HEW_SHUTDOWN_RUNNING 0
+
+/**
+ * It was told to shut down.
+ */
+#define HEW_SHUTDOWN_QUIESCE 1
+
+/**
+ * Actors handle what waits for them.
+ */
+#define HEW_SHUTDOWN_DRAIN 2
+
+/**
+ * Nodes, actors and workers stop.
+ */
+#define HEW_SHUTDOWN_TERMINATE 3
+
+/**
+ * It is over.
+ */
+#define HEW_SHUTDOWN_DONE 4
+
+/**
  * Only the child that ended is started again.
  */
 #define HEW_STRATEGY_ONE_FOR_ONE 0
@@ -1098,6 +1123,28 @@ int hew_allowlist_check(struct HewPeerAllowlist *list, const uint8_t *key);
  * Frees the handle; nodes that use the list keep it.
  */
 void hew_allowlist_free(struct HewPeerAllowlist *list);
+
+/**
+ * The phase of the shutdown, `HEW_SHUTDOWN_…`.
+ */
+int hew_shutdown_phase(void);
+
+/**
+ * 1 from `hew_shutdown_initiate` on, else 0; 0 again after `hew_runtime_cleanup`.
+ */
+int hew_is_shutting_down(void);
+
+/**
+ * Begins to shut the process down: actors handle what waits, for at most `drain_ms` milliseconds (0 or less: not at
+ * all) and no longer than there is something to do; then everything stops as in `hew_sched_shutdown`. Returns at once,
+ * also in a handler; `hew_shutdown_wait` waits. A second call has no effect.
+ */
+void hew_shutdown_initiate(int64_t drain_ms);
+
+/**
+ * Waits until the shutdown is over: 0. A negative code if none was begun, and for handlers, which it would wait for.
+ */
+int hew_shutdown_wait(void);
 
 /**
  * A supervisor without children: `HEW_STRATEGY_…`, and how many restarts within how many seconds are too many. It does

@@ -31,6 +31,7 @@ pub mod reply;
 mod running;
 pub mod security;
 mod send;
+pub mod shutdown;
 mod streams;
 mod subtree;
 pub mod supervisor;

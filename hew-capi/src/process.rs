@@ -3,7 +3,7 @@
 use crate::any_node::AnyNode;
 use crate::error::{Failure, HEW_ERR_CLOSED, HEW_ERR_NODE_DOWN, void};
 use crate::workers::Workers;
-use crate::{actor, node, registry, running, supervisor};
+use crate::{actor, node, registry, running, shutdown, supervisor};
 use hew_actor::{MonitorRef, System, SystemConfig};
 use hew_wire::{Incarnation, NodeId, Pid};
 use std::collections::BTreeMap;
@@ -162,12 +162,17 @@ pub extern "C" fn hew_runtime_cleanup() {
         registry::clear();
         supervisor::free_all();
         actor::free_all();
+        shutdown::reset();
         *PHASE.write().unwrap_or_else(PoisonError::into_inner) = Phase::Idle;
         Ok(())
     });
 }
 
-fn shut_down() -> Result<(), Failure> {
+/// Stops nodes, actors and workers.
+///
+/// # Errors
+/// This is a handler.
+pub(crate) fn shut_down() -> Result<(), Failure> {
     if running::actor().is_some() {
         return Err(Failure::invalid("a handler cannot stop the threads that it runs on"));
     }

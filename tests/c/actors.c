@@ -605,6 +605,38 @@ static void a_second_life(void) {
     hew_runtime_cleanup();
 }
 
+static void shutdown_in_phases(void) {
+    CHECK(hew_shutdown_phase() == HEW_SHUTDOWN_RUNNING && !hew_is_shutting_down());
+    CHECK_FAILS(hew_shutdown_wait(), HEW_ERR_CLOSED, "no shutdown was begun");
+    hew_sched_init();
+    HewActor *actor = spawn(NULL);
+    HewReplyChannel *answer = hew_reply_channel_new();
+    atomic_store(&gate, 0);
+    hew_actor_send(actor, WAIT, NULL, 0);
+    for (int i = 0; i < 1000; i++) {
+        add(actor, 1);
+    }
+    hew_actor_ask_with_channel(actor, GET, NULL, 0, answer);
+    uint64_t begin = hew_now_ms();
+    hew_shutdown_initiate(60000);
+    hew_shutdown_initiate(60000);
+    CHECK(hew_is_shutting_down());
+    /* What waits is handled, however long the handler at hand takes. */
+    hew_sleep_ms(20);
+    CHECK(hew_shutdown_phase() == HEW_SHUTDOWN_DRAIN);
+    atomic_store(&gate, 1);
+    CHECK(hew_shutdown_wait() == 0);
+    CHECK(hew_shutdown_phase() == HEW_SHUTDOWN_DONE);
+    /* And then there is nothing to wait for. */
+    CHECK(hew_now_ms() - begin < 30000);
+    uint64_t *total = hew_reply_wait(answer);
+    CHECK(total != NULL && *total == 1000);
+    free(total);
+    hew_reply_channel_free(answer);
+    hew_runtime_cleanup();
+    CHECK(hew_shutdown_phase() == HEW_SHUTDOWN_RUNNING);
+}
+
 int main(void) {
     CHECK(strlen(hew_version()) > 0);
     CHECK(hew_abi_version() == 1);
@@ -625,6 +657,7 @@ int main(void) {
     wire_buffers();
     timers();
     a_second_life();
+    shutdown_in_phases();
     printf("done\n");
     return 0;
 }
