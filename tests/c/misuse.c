@@ -209,6 +209,9 @@ static void wrong_handles(void) {
     HewActor *actor = hew_actor_spawn(NULL, 0, nothing);
     uint64_t pid = hew_actor_pid(actor);
     hew_actor_free(actor);
+    /* Its place in the table is taken again, its number is not. */
+    HewActor *successor = hew_actor_spawn(NULL, 0, nothing);
+    CHECK(successor != actor);
     HewNode *node = hew_node_new(9, NULL);
     int on_the_stack = 0;
     HewActor *wrong[] = {actor, (HewActor *)(void *)node, (HewActor *)(void *)&on_the_stack, (HewActor *)(uintptr_t)8,
@@ -233,6 +236,7 @@ static void wrong_handles(void) {
         }
     }
     CHECK_FAILS(hew_actor_send_by_id(pid, 0, NULL, 0), HEW_ERR_STALE, "has ended");
+    CHECK(hew_actor_try_send(successor, 0, NULL, 0) == 0);
     HewCluster *cluster = hew_node_cluster(node);
     CHECK(cluster == hew_node_cluster(node));
     hew_node_free(node);
