@@ -1307,7 +1307,7 @@ void hew_actor_group_stop_all(struct HewActorGroup *group);
 void hew_actor_group_destroy(struct HewActorGroup *group);
 
 /**
- * TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
+ * TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
  */
 struct HewTransport *hew_transport_tcp_new(void);
 

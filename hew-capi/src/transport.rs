@@ -87,7 +87,7 @@ fn new<T: Transport + Clone>(
     })
 }
 
-/// TCP, for addresses like "127.0.0.1:9000", "[::1]:9000" and "host:9000". Nodes without a transport have this one.
+/// TCP, for addresses like `127.0.0.1:9000`, `[::1]:9000` and `host:9000`. Nodes without a transport have this one.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_transport_tcp_new() -> *mut HewTransport {
     new("hew_transport_tcp_new", streams::ops::<Tcp>(), Tcp::new())
