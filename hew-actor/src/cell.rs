@@ -1,41 +1,168 @@
-//! What the system, references and the actor's own task share about one actor.
+//! What the system, references and whoever runs the actor share about one actor.
 
 use crate::counters::Reason;
-use crate::error::DeliverError;
+use crate::error::{AskError, DeliverError, TrySendError};
+use crate::job::{ActorJob, Job, Run};
 use crate::lifecycle::Lifecycle;
-use crate::mailbox::{Mailbox, SystemMessage};
+use crate::mailbox::{Mailbox, SystemMessage, Turn};
+use crate::metrics::Kind;
 use crate::monitor::{MonitorRef, Relations};
+use crate::options::Priority;
+use crate::reference::ActorRef;
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::system::Shared;
+use crate::unwind;
 use hew_wire::{ExitReason, Pid};
 use std::any::Any;
+use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicPtr;
 
 /// Makes a message of an actor from a message type and payload bytes; the text says what is wrong with them.
 ///
 /// Runs while the boundary of the frame is entered, so that reply addresses and references can be decoded.
 pub type Decoder<M> = Arc<dyn Fn(i32, &[u8]) -> Result<M, String> + Send + Sync>;
 
-/// One actor.
-pub(crate) struct Cell<M> {
+/// One actor. Its tail is the actor itself ([`Body`](crate::body::Body)), of a type that references do not know.
+pub(crate) struct Cell<M, T: ?Sized = dyn Tail> {
     pub(crate) serial: u64,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Mailbox<M>,
     pub(crate) relations: Relations,
-    /// Whether exit signals arrive as messages. Written by its owner, read by its own task.
-    pub(crate) trap_exit: AtomicBool,
     /// The actor for whose full mailbox this one's handler waits; 0: none. See `wait.rs`.
     pub(crate) waiting_on: AtomicU64,
+    /// Whether exit signals arrive as messages. Written by its owner, read by whoever runs it.
+    pub(crate) trap_exit: AtomicBool,
+    /// A [`Priority`], by position. Written by anybody, read by whoever schedules it.
+    pub(crate) priority: AtomicU8,
+    /// Runs on threads of its own.
+    pub(crate) blocking: bool,
+    /// Stopped by its supervisor rather than by the shutdown of the system.
+    pub(crate) supervised: bool,
+    pub(crate) extras: Option<Box<Extras<M>>>,
+    /// What `Arc::into_raw` of this cell returns; written once, by [`Cell::settle_in`], before anybody else sees it.
+    own: AtomicPtr<()>,
+    run: Run,
+    pub(crate) tail: T,
+}
+
+/// What lies behind the shared part of a cell.
+pub(crate) trait Tail: Send + Sync {}
+
+/// What few actors have.
+pub(crate) struct Extras<M> {
     pub(crate) decoder: Option<Decoder<M>>,
     pub(crate) label: Option<Arc<str>>,
-    /// Stopped by its supervisor rather than by the shutdown of the system.
+    /// With metrics: those of the actor's type.
+    pub(crate) kind: Option<Arc<Kind>>,
+}
+
+/// How a cell is made.
+pub(crate) struct Blueprint<M> {
+    pub(crate) serial: u64,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Mailbox<M>,
+    pub(crate) extras: Option<Box<Extras<M>>>,
+    pub(crate) priority: Priority,
+    pub(crate) blocking: bool,
     pub(crate) supervised: bool,
 }
 
-impl<M> Cell<M> {
+impl<M, T> Cell<M, T> {
+    pub(crate) fn new(blueprint: Blueprint<M>, run: Run, tail: T) -> Arc<Cell<M, T>> {
+        let Blueprint { serial, shared, mailbox, extras, priority, blocking, supervised } = blueprint;
+        let cell = Arc::new(Cell {
+            serial,
+            shared,
+            mailbox,
+            relations: Relations::default(),
+            waiting_on: AtomicU64::new(0),
+            trap_exit: AtomicBool::new(false),
+            priority: AtomicU8::new(priority as u8),
+            blocking,
+            supervised,
+            extras,
+            own: AtomicPtr::new(null_mut()),
+            run,
+            tail,
+        });
+        cell.own.store(Arc::as_ptr(&cell).cast_mut().cast(), std::sync::atomic::Ordering::Relaxed);
+        cell
+    }
+}
+
+impl<M, T: ?Sized> Cell<M, T> {
     /// Its PID as everyone sees it now.
     pub(crate) fn pid(&self) -> Pid {
         Pid::new(self.shared.node(), self.serial)
+    }
+
+    pub(crate) fn kind(&self) -> Option<&Arc<Kind>> {
+        self.extras.as_ref()?.kind.as_ref()
+    }
+
+    /// Puts the turn of this actor into a run queue.
+    ///
+    /// # Safety
+    /// The caller has its turn: it has just ended its wait (the mailbox told it to schedule), or ran it until now and
+    /// has set it to queued, or has just made it. It gives up a strong reference of the cell: the one that a parked
+    /// actor leaves behind, the one with which it ran, or one that it made for this.
+    #[inline]
+    pub(crate) unsafe fn schedule(&self) {
+        let own = self.own.load(std::sync::atomic::Ordering::Relaxed);
+        let Some(own) = NonNull::new(own) else { unreachable!("set when the cell was made") };
+        // SAFETY: `own` is what `Arc::into_raw` returns and `run` is for this type of cell (both by `Cell::new`); turn and
+        // reference are the caller's.
+        let job = Job::Actor(unsafe { ActorJob::new(own, self.run) });
+        let runtime = &self.shared.runtime;
+        if self.blocking {
+            return runtime.schedule_blocking(job);
+        }
+        runtime.schedule(job, Priority::from_number(self.priority.load(Ordering::Relaxed)));
+    }
+
+    /// Schedules the actor if its mailbox says that its wait has just ended.
+    #[inline]
+    fn follow(&self, wake: bool) {
+        if wake {
+            // SAFETY: the mailbox ends the wait of a parked actor exactly once (it sets `Turn::Queued` under its lock) and
+            // tells it to this caller only; the reference is the one that the actor left behind when it was parked.
+            unsafe { self.schedule() };
+        }
+    }
+
+    /// Sends without waiting; see [`Mailbox::try_push`].
+    #[inline(always)]
+    pub(crate) fn try_send(&self, message: M, announce: bool) -> Result<(), TrySendError<M>> {
+        let pushed = self.mailbox.try_push(message, announce, || self.shared.runtime.now())?;
+        self.follow(pushed.wake);
+        if let Some((displaced, reason)) = pushed.displaced {
+            self.shared.discard([displaced], reason, AskError::Full, self.serial);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        self.follow(self.mailbox.push_system(SystemMessage::Stop).1);
+    }
+
+    pub(crate) fn kill(&self, reason: ExitReason) {
+        self.follow(self.mailbox.kill(reason));
+    }
+
+    pub(crate) fn drain(&self) {
+        self.follow(self.mailbox.drain());
+    }
+
+    pub(crate) fn woken(&self) {
+        self.follow(self.mailbox.woken());
+    }
+
+    /// Puts a message into the system lane; whether it was accepted.
+    fn tell(&self, message: SystemMessage) -> bool {
+        let (accepted, wake) = self.mailbox.push_system(message);
+        self.follow(wake);
+        accepted
     }
 }
 
@@ -45,7 +172,13 @@ pub(crate) trait AnyCell: Send + Sync {
     fn label(&self) -> Option<Arc<str>>;
     fn is_supervised(&self) -> bool;
     fn lifecycle(&self) -> Lifecycle;
+    /// Whether its turn is in a run queue, or on its way to one.
+    fn is_queued(&self) -> bool;
     fn mailbox_len(&self) -> usize;
+    fn mailbox_bytes(&self) -> usize;
+    fn mailbox_dropped(&self) -> u64;
+    fn kind(&self) -> Option<Arc<Kind>>;
+    fn priority(&self) -> &AtomicU8;
     fn relations(&self) -> &Relations;
     fn waiting_on(&self) -> &AtomicU64;
     fn stop(&self);
@@ -59,16 +192,17 @@ pub(crate) trait AnyCell: Send + Sync {
     fn unlink(&self, peer: Pid) -> bool;
     fn down(&self, monitor: MonitorRef, shown: Pid, reason: ExitReason) -> bool;
     fn demonitor(&self, id: u64) -> Option<Pid>;
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Sets `place`, an `Option<ActorRef<M>>`, if `M` is what this actor handles.
+    fn refer(self: Arc<Self>, place: &mut dyn Any);
 }
 
-impl<M: Send + 'static> AnyCell for Cell<M> {
+impl<M: Send + 'static, T: Tail + 'static> AnyCell for Cell<M, T> {
     fn serial(&self) -> u64 {
         self.serial
     }
 
     fn label(&self) -> Option<Arc<str>> {
-        self.label.clone()
+        self.extras.as_ref()?.label.clone()
     }
 
     fn is_supervised(&self) -> bool {
@@ -79,8 +213,28 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
         self.mailbox.lifecycle()
     }
 
+    fn is_queued(&self) -> bool {
+        self.mailbox.word().turn() == Turn::Queued
+    }
+
     fn mailbox_len(&self) -> usize {
         self.mailbox.len()
+    }
+
+    fn mailbox_bytes(&self) -> usize {
+        self.mailbox.bytes()
+    }
+
+    fn mailbox_dropped(&self) -> u64 {
+        self.mailbox.dropped()
+    }
+
+    fn kind(&self) -> Option<Arc<Kind>> {
+        Cell::kind(self).cloned()
+    }
+
+    fn priority(&self) -> &AtomicU8 {
+        &self.priority
     }
 
     fn relations(&self) -> &Relations {
@@ -92,53 +246,52 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
     }
 
     fn stop(&self) {
-        self.mailbox.push_system(SystemMessage::Stop);
+        Cell::stop(self);
     }
 
     fn kill(&self, reason: ExitReason) {
-        self.mailbox.kill(reason);
+        Cell::kill(self, reason);
     }
 
     fn drain(&self) {
-        self.mailbox.drain();
+        Cell::drain(self);
     }
 
     fn deliver(&self, msg_type: i32, payload: &[u8]) -> Result<(), DeliverError> {
-        use crate::error::{AskError, TrySendError};
-        use crate::mailbox::discard;
-        let counters = &self.shared.counters;
-        let Some(decoder) = &self.decoder else {
-            counters.add(Reason::NotRemote, 1);
+        let shared = &self.shared;
+        let Some(decoder) = self.extras.as_ref().and_then(|extras| extras.decoder.as_ref()) else {
+            shared.lost(Reason::NotRemote, self.serial, 1);
             return Err(DeliverError::NotRemote);
         };
-        let decoded = crate::unwind::catch(|| decoder(msg_type, payload)).unwrap_or_else(Err);
+        let decoded = unwind::catch(|| decoder(msg_type, payload)).unwrap_or_else(Err);
         let message = decoded.map_err(|text| {
-            counters.add(Reason::Undecodable, 1);
+            shared.lost(Reason::Undecodable, self.serial, 1);
             DeliverError::Undecodable(text)
         })?;
-        match self.mailbox.try_push(message, counters) {
+        match self.try_send(message, false) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed { message, reason }) => {
-                counters.add(Reason::NoProcess, discard([message], AskError::Ended(reason)));
+                shared.discard([message], Reason::NoProcess, AskError::Ended(reason), self.serial);
                 Err(DeliverError::NoProcess)
             }
             Err(error @ (TrySendError::Full(_) | TrySendError::Unencodable { .. })) => {
-                counters.add(Reason::Full, discard([error.into_message()], AskError::Full));
+                self.mailbox.note_dropped();
+                shared.discard([error.into_message()], Reason::Full, AskError::Full, self.serial);
                 Err(DeliverError::Full)
             }
         }
     }
 
     fn exit(&self, from: Pid, reason: ExitReason) {
-        if !self.mailbox.push_system(SystemMessage::Exit { from, reason, link: false }) {
-            self.shared.counters.add(Reason::Signal, 1);
+        if !self.tell(SystemMessage::Exit { from, reason, link: false }) {
+            self.shared.lost(Reason::Signal, self.serial, 1);
         }
     }
 
     fn link_ended(&self, peer: Pid, shown: Pid, reason: ExitReason) -> bool {
         self.relations.take_link(peer, || {
-            if !self.mailbox.push_system(SystemMessage::Exit { from: shown, reason, link: true }) {
-                self.shared.counters.add(Reason::Signal, 1);
+            if !self.tell(SystemMessage::Exit { from: shown, reason, link: true }) {
+                self.shared.lost(Reason::Signal, self.serial, 1);
             }
         })
     }
@@ -155,7 +308,7 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
 
     fn down(&self, monitor: MonitorRef, shown: Pid, reason: ExitReason) -> bool {
         let delivered = self.relations.take_monitoring(monitor.id(), || {
-            self.mailbox.push_system(SystemMessage::Down { monitor, pid: shown, reason });
+            self.tell(SystemMessage::Down { monitor, pid: shown, reason });
         });
         delivered.is_some()
     }
@@ -168,7 +321,9 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
         })
     }
 
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
+    fn refer(self: Arc<Self>, place: &mut dyn Any) {
+        if let Some(place) = place.downcast_mut::<Option<ActorRef<M>>>() {
+            *place = Some(ActorRef::local(self));
+        }
     }
 }

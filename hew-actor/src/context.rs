@@ -16,11 +16,14 @@ use std::time::Duration;
 /// The view that a running actor has of itself and its system.
 pub struct Context<M> {
     cell: Arc<Cell<M>>,
+    /// Calls of [`Context::cooperate`] between two that give way, and how many are left.
+    per_turn: u32,
+    left: u32,
 }
 
 impl<M: Send + 'static> Context<M> {
-    pub(crate) fn new(cell: Arc<Cell<M>>) -> Context<M> {
-        Context { cell }
+    pub(crate) fn new(cell: Arc<Cell<M>>, per_turn: u32) -> Context<M> {
+        Context { cell, per_turn, left: per_turn }
     }
 
     /// A reference to this actor.
@@ -79,6 +82,27 @@ impl<M: Send + 'static> Context<M> {
     /// Sends `message` to this actor after `delay`. The timer ends with the actor.
     pub fn send_after(&self, delay: Duration, message: M) -> TimerRef {
         self.this().send_after(delay, message)
+    }
+
+    /// Sends what `make` makes to this actor every `period`; see [`ActorRef::send_every`].
+    ///
+    /// # Panics
+    /// When `period` is zero.
+    pub fn send_every(&self, period: Duration, make: impl FnMut() -> M + Send + 'static) -> TimerRef {
+        self.this().send_every(period, make)
+    }
+
+    /// A point at which a handler that computes for long lets other actors run. Each call counts as a message; every
+    /// [`messages_per_turn`](crate::SpawnOptions::messages_per_turn)-th one gives the worker away and goes on when this
+    /// actor's turn comes again. Whether it did.
+    pub async fn cooperate(&mut self) -> bool {
+        self.left -= 1;
+        if self.left > 0 {
+            return false;
+        }
+        self.left = self.per_turn;
+        futures_lite::future::yield_now().await;
+        true
     }
 
     /// Asks this actor to stop, as [`ActorRef::stop`] does: after the message at hand, before those that wait.

@@ -8,28 +8,45 @@
 //! [`RemoteActor`] and [`RemoteMailbox`] (where messages go), [`Outside`] (where monitors and links go) and
 //! [`boundary::Boundary`] (how reply addresses become bytes).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod actor;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
+mod body;
 pub mod boundary;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod cell;
 mod context;
 mod counters;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod current;
+mod ending;
 mod error;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
+mod job;
 mod lifecycle;
+mod living;
 mod lock;
 mod mailbox;
+mod metrics;
 mod monitor;
+mod nudge;
 mod options;
 mod outside;
 mod raw;
 mod reference;
 mod reply;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod run;
 mod runtime;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
+mod scratch;
 mod simulation;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
+mod state_lock;
 mod supervisor;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
+mod sync;
 mod system;
 mod table;
 mod task;
@@ -37,29 +54,35 @@ mod threads;
 mod timer;
 mod unwind;
 mod wait;
+mod wheel;
 
 pub use actor::{Actor, Outcome, Signal};
 pub use boundary::{Boundary, ExportedReply, ImportedActor, RemoteReply, ReplyAddress};
 pub use cell::Decoder;
 pub use context::Context;
-pub use counters::DeadLetters;
+pub use counters::{DEAD_LETTERS_WAITING_MAX, DeadLetter, DeadLetterReason, DeadLetterStream, DeadLetters};
 pub use error::{AskError, DeliverError, SendError, SpawnError, TrySendError};
 pub use lifecycle::Lifecycle;
-pub use mailbox::{BATCH_MAX, SIGNALS_MAX};
+pub use mailbox::{BULK_MIN, SETTLE_MAX, SIGNALS_MAX};
+pub use metrics::{TIME_BUCKETS, Times, TypeMetrics};
 pub use monitor::MonitorRef;
 pub use options::{
-    CoalesceKey, MAILBOX_CAPACITY, MAILBOX_CAPACITY_MAX, MailboxOptions, Overflow, SpawnOptions, SystemConfig,
+    CoalesceKey, MAILBOX_CAPACITY, MAILBOX_CAPACITY_MAX, MailboxOptions, MailboxStats, Overflow, Priority,
+    SpawnOptions, SystemConfig, Weigh,
 };
 pub use outside::Outside;
 pub use raw::RawMessage;
-pub use reference::{ASK_DEADLINE, ActorRef, BoxFuture, Outgoing, Refused, RemoteActor, RemoteMailbox};
+pub use reference::{
+    ASK_DEADLINE, ActorRef, BoxFuture, Outgoing, Refused, RemoteActor, RemoteMailbox, Sending,
+};
 pub use reply::{Raw, RawReply, ReplySink, ReplyTo};
 pub use run::MESSAGES_PER_TURN;
 pub use runtime::{Elapsed, Runtime, RuntimeConfig, Sleep, WORKERS_MAX};
 pub use simulation::{POLLS_PER_INSTANT_MAX, Simulation, Stuck, UNIX_MS_BASE};
 pub use supervisor::{
-    AddChildError, BACKOFF_MAX, BACKOFF_MIN, ChildInfo, ChildRef, ChildSpec, Restart, START_DEADLINE,
-    STOP_DEADLINE, Strategy, Supervisor, SupervisorMessage, SupervisorRef,
+    AddChildError, BACKOFF_MAX, BACKOFF_MIN, CALLERS_MAX, CHILD_DEADLINE, CHILDREN_MAX, ChildInfo, ChildRef,
+    ChildSpec, ChildState, Circuit, CircuitBreaker, KILL_DEADLINE, Restart, RestartChildError,
+    START_DEADLINE, STOP_DEADLINE, Strategy, Supervisor, SupervisorMessage, SupervisorRef,
 };
 pub use system::{ShutdownReport, System};
 pub use task::Task;

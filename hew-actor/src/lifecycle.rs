@@ -25,10 +25,8 @@ impl Lifecycle {
         use Lifecycle::{Crashed, Idle, Runnable, Running, Stopped, Stopping};
         match (self, next) {
             (Idle, Runnable) => true,
-            // Killed, or its runtime shut down, while it waited.
-            (Idle, Stopping) => true,
-            (Runnable, Running | Stopping) => true,
-            // Runnable again: its turn was over before its messages were.
+            (Runnable, Running) => true,
+            // Runnable again: its turn was over before its messages were, or what its handler waited for has come.
             (Running, Idle | Runnable | Stopping) => true,
             (Stopping, Stopped | Crashed) => true,
             (Idle | Runnable | Running | Stopping | Stopped | Crashed, _) => false,
@@ -64,7 +62,7 @@ mod tests {
                     assert_eq!(legal, state == Stopping, "{state:?} -> {next:?}");
                 }
                 if next == Stopping {
-                    assert_eq!(legal, state.is_alive(), "{state:?} -> {next:?}");
+                    assert_eq!(legal, state == Running, "{state:?} -> {next:?}");
                 }
                 assert!(!(legal && state == next), "{state:?} -> {next:?}");
             }

@@ -1,5 +1,6 @@
 //! Who wants to hear of an actor's end, and whose end an actor wants to hear of.
 
+use crate::ending::Ending;
 use crate::lock::Lock;
 use hew_wire::{ExitReason, Pid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,65 +56,85 @@ pub(crate) struct Relations {
 }
 
 #[derive(Default)]
-struct State {
-    ended: Option<ExitReason>,
-    watchers: BTreeMap<u64, Watcher>,
-    links: BTreeSet<Pid>,
-    monitoring: BTreeMap<u64, Pid>,
+enum State {
+    /// As most actors are for all their lives.
+    #[default]
+    Unrelated,
+    Related(Box<Estate>),
+    Ended(Ending),
 }
 
-/// What an ended actor leaves behind.
+/// What an actor has, and leaves behind when it ends.
+#[derive(Default)]
 pub(crate) struct Estate {
     pub(crate) watchers: BTreeMap<u64, Watcher>,
     pub(crate) links: BTreeSet<Pid>,
     pub(crate) monitoring: BTreeMap<u64, Pid>,
 }
 
+impl State {
+    /// What there is, to add to it; the reason if the actor has ended.
+    fn addable(&mut self) -> Result<&mut Estate, ExitReason> {
+        if matches!(self, State::Unrelated) {
+            *self = State::Related(Box::default());
+        }
+        match self {
+            State::Related(estate) => Ok(estate),
+            State::Ended(reason) => Err(reason.reason()),
+            State::Unrelated => unreachable!("related above"),
+        }
+    }
+
+    /// What there is, to take from it.
+    fn present(&mut self) -> Option<&mut Estate> {
+        match self {
+            State::Related(estate) => Some(estate),
+            State::Unrelated | State::Ended(_) => None,
+        }
+    }
+}
+
 impl Relations {
     /// Takes everything; from now on additions are refused.
-    pub(crate) fn end(&self, reason: ExitReason) -> Estate {
-        let mut state = self.state.lock();
-        state.ended = Some(reason);
-        Estate {
-            watchers: std::mem::take(&mut state.watchers),
-            links: std::mem::take(&mut state.links),
-            monitoring: std::mem::take(&mut state.monitoring),
+    pub(crate) fn end(&self, reason: &ExitReason) -> Option<Box<Estate>> {
+        match std::mem::replace(&mut *self.state.lock(), State::Ended(Ending::from(reason))) {
+            State::Related(estate) => Some(estate),
+            State::Unrelated | State::Ended(_) => None,
         }
     }
 
     pub(crate) fn ended(&self) -> Option<ExitReason> {
-        self.state.lock().ended.clone()
+        match &*self.state.lock() {
+            State::Ended(reason) => Some(reason.reason()),
+            State::Unrelated | State::Related(_) => None,
+        }
     }
 
     /// Adds a watcher of this actor; gives it back with the reason if the actor has ended.
     pub(crate) fn add_watcher(&self, id: u64, watcher: Watcher) -> Result<(), (Watcher, ExitReason)> {
-        let mut state = self.state.lock();
-        if let Some(reason) = &state.ended {
-            return Err((watcher, reason.clone()));
+        match self.state.lock().addable() {
+            Ok(estate) => {
+                estate.watchers.insert(id, watcher);
+                Ok(())
+            }
+            Err(reason) => Err((watcher, reason)),
         }
-        state.watchers.insert(id, watcher);
-        Ok(())
     }
 
     /// The watcher that will now hear nothing.
     pub(crate) fn remove_watcher(&self, id: u64) -> Option<Watcher> {
-        self.state.lock().watchers.remove(&id)
+        self.state.lock().present()?.watchers.remove(&id)
     }
 
     /// Notes that this actor monitors `target`; whether it lives.
     pub(crate) fn add_monitoring(&self, id: u64, target: Pid) -> bool {
-        let mut state = self.state.lock();
-        if state.ended.is_some() {
-            return false;
-        }
-        state.monitoring.insert(id, target);
-        true
+        self.state.lock().addable().map(|estate| estate.monitoring.insert(id, target)).is_ok()
     }
 
     /// Ends this actor's side of a monitor and, if it was there, runs `deliver` under the lock.
     pub(crate) fn take_monitoring(&self, id: u64, deliver: impl FnOnce()) -> Option<Pid> {
         let mut state = self.state.lock();
-        let target = state.monitoring.remove(&id)?;
+        let target = state.present()?.monitoring.remove(&id)?;
         deliver();
         Some(target)
     }
@@ -121,25 +142,20 @@ impl Relations {
     /// Ends this actor's side of a monitor and runs `clear` under the lock, whether it was there or not.
     pub(crate) fn demonitor(&self, id: u64, clear: impl FnOnce()) -> Option<Pid> {
         let mut state = self.state.lock();
-        let target = state.monitoring.remove(&id);
+        let target = state.present().and_then(|estate| estate.monitoring.remove(&id));
         clear();
         target
     }
 
     /// Links this actor to `peer`; the reason if it has ended.
     pub(crate) fn add_link(&self, peer: Pid) -> Result<(), ExitReason> {
-        let mut state = self.state.lock();
-        if let Some(reason) = &state.ended {
-            return Err(reason.clone());
-        }
-        state.links.insert(peer);
-        Ok(())
+        self.state.lock().addable().map(|estate| estate.links.insert(peer)).map(drop)
     }
 
     /// Ends this actor's side of a link and, if it was there, runs `deliver` under the lock.
     pub(crate) fn take_link(&self, peer: Pid, deliver: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
-        let found = state.links.remove(&peer);
+        let found = state.present().is_some_and(|estate| estate.links.remove(&peer));
         if found {
             deliver();
         }
@@ -149,7 +165,7 @@ impl Relations {
     /// Ends this actor's side of a link and runs `clear` under the lock, whether it was there or not.
     pub(crate) fn unlink(&self, peer: Pid, clear: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
-        let found = state.links.remove(&peer);
+        let found = state.present().is_some_and(|estate| estate.links.remove(&peer));
         clear();
         found
     }

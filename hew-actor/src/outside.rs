@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// Tells everyone who had a relation with an actor that it has ended.
-    pub(crate) fn settle(&self, serial: u64, estate: Estate, reason: ExitReason) {
+    pub(crate) fn settle(&self, serial: u64, estate: Estate, reason: &ExitReason) {
         let own = Pid::new(hew_wire::NodeId::LOCAL, serial);
         let shown = self.shown(own);
         for (id, watcher) in estate.watchers {
@@ -226,7 +226,7 @@ mod tests {
         let (ear, ending) = (system.spawn(Ear(heard.clone())), system.spawn(Ear(Arc::default())));
         // Its relations are closed though it was found in the table: the moment that a race would have to hit.
         let cell = system.shared().find(ending.pid()).unwrap();
-        cell.relations().end(ExitReason::Killed);
+        cell.relations().end(&ExitReason::Killed);
         let (pid, reason) = (ending.pid(), ExitReason::Killed);
         let monitor = system.monitor(ear.pid(), pid);
         system.link(ear.pid(), pid);

@@ -1,13 +1,12 @@
 //! References to actors: send, ask, stop.
 
 use crate::boundary::{self, ImportedActor};
-use crate::cell::{AnyCell, Cell};
+use crate::cell::Cell;
 use crate::counters::Reason;
 use crate::error::{AskError, SendError, TrySendError};
-use crate::mailbox::discard;
 use crate::options::Overflow;
 use crate::reply::{self, ReplyTo};
-use crate::system::System;
+use crate::system::{Shared, System};
 use crate::timer::{self, TimerRef};
 use crate::wait;
 use hew_wire::payload::encode_payload;
@@ -18,6 +17,7 @@ use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How long [`ActorRef::ask`] waits for an answer.
@@ -28,23 +28,23 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A reference to an actor that handles messages of type `M`, here or on another node. Cheap to clone.
 ///
-/// It does not keep the actor alive. Two references are equal when their PIDs are.
+/// It does not keep the actor alive, but it keeps the memory in which the actor was. Two references are equal when their
+/// PIDs are.
 pub struct ActorRef<M> {
     place: Place<M>,
 }
 
 enum Place<M> {
     Local(Arc<Cell<M>>),
-    Remote {
-        pid: Pid,
-        system: System,
-        mailbox: Arc<dyn RemoteActor<M>>,
-    },
-    /// An actor of this node that had ended when the reference was decoded.
-    Nobody {
-        pid: Pid,
-        system: System,
-    },
+    Elsewhere(Arc<Elsewhere<M>>),
+}
+
+/// An actor that is not one of this system.
+struct Elsewhere<M> {
+    pid: Pid,
+    system: System,
+    /// `None`: an actor of this node that had ended when the reference was decoded.
+    mailbox: Option<Arc<dyn RemoteActor<M>>>,
 }
 
 /// The way to an actor of another node for one message type; the node implements it.
@@ -139,7 +139,7 @@ impl<M: Send + 'static> ActorRef<M> {
 
     /// A reference to an actor of another node. `system` provides the clock for asks.
     pub fn remote(system: &System, pid: Pid, mailbox: Arc<dyn RemoteActor<M>>) -> ActorRef<M> {
-        ActorRef { place: Place::Remote { pid, system: system.clone(), mailbox } }
+        ActorRef::elsewhere(system, pid, Some(mailbox))
     }
 
     /// A reference to an actor of another node that takes messages as bytes.
@@ -151,45 +151,62 @@ impl<M: Send + 'static> ActorRef<M> {
     }
 
     pub(crate) fn nobody(system: &System, pid: Pid) -> ActorRef<M> {
-        ActorRef { place: Place::Nobody { pid, system: system.clone() } }
+        ActorRef::elsewhere(system, pid, None)
+    }
+
+    fn elsewhere(system: &System, pid: Pid, mailbox: Option<Arc<dyn RemoteActor<M>>>) -> ActorRef<M> {
+        ActorRef { place: Place::Elsewhere(Arc::new(Elsewhere { pid, system: system.clone(), mailbox })) }
     }
 
     /// Sends a message; waits while the mailbox is full, if its policy is [`Overflow::Block`].
     ///
-    /// Cancelled while it waits (dropped, timed out), the message is dropped with it and was not sent. An actor that
-    /// waits here inside its handler handles nothing meanwhile; actors that would wait for each other in a circle get
+    /// The call itself sends the message if there is room; the future is for waiting, and for hearing what became of it.
+    /// Cancelled while it waits (dropped, timed out), the message is dropped with it and was not sent. An actor that waits
+    /// here inside its handler handles nothing meanwhile; actors that would wait for each other in a circle get
     /// [`SendError::Full`] instead, whoever closes the circle, and so does one that would wait for itself.
     ///
     /// # Errors
     /// [`SendError`] with the message. Under [`Overflow::DropNew`] a message that finds the mailbox full is dropped
     /// and counted, and that is not an error.
-    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        let message = match self.try_send(message) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Full(message)) => message,
-            Err(error) => return Err(error.into()),
+    #[inline(always)]
+    pub fn send(&self, message: M) -> Sending<'_, M> {
+        Sending(match self.try_send(message) {
+            Ok(()) => Sent::Taken,
+            Err(error) => self.not_sent(error),
+        })
+    }
+
+    /// What `send` does with a message that was not taken at once.
+    #[cold]
+    fn not_sent(&self, error: TrySendError<M>) -> Sent<'_, M> {
+        let message = match error {
+            TrySendError::Full(message) => message,
+            error => return Sent::Refused(Box::new(error.into())),
         };
         match &self.place {
             Place::Local(cell) => match cell.mailbox.overflow() {
-                Overflow::Block => wait::send(cell, message).await,
+                Overflow::Block => Sent::Waits(Box::pin(wait::send(cell, message))),
                 Overflow::DropNew => {
-                    cell.shared.counters.add(Reason::Full, discard([message], AskError::Full));
-                    Ok(())
+                    cell.mailbox.note_dropped();
+                    cell.shared.discard([message], Reason::Full, AskError::Full, cell.serial);
+                    Sent::Taken
                 }
-                Overflow::DropOld | Overflow::Fail => Err(SendError::Full(message)),
+                Overflow::DropOld | Overflow::Fail => Sent::Refused(Box::new(SendError::Full(message))),
             },
-            Place::Remote { pid, mailbox, .. } => {
-                let mut message = message;
-                loop {
-                    mailbox.ready().await;
-                    match mailbox.try_send(*pid, message) {
-                        Ok(()) => return Ok(()),
-                        Err(TrySendError::Full(back)) => message = back,
-                        Err(error) => return Err(error.into()),
+            Place::Elsewhere(elsewhere) => match &elsewhere.mailbox {
+                Some(mailbox) => Sent::Waits(Box::pin(async move {
+                    let mut message = message;
+                    loop {
+                        mailbox.ready().await;
+                        match mailbox.try_send(elsewhere.pid, message) {
+                            Ok(()) => return Ok(()),
+                            Err(TrySendError::Full(back)) => message = back,
+                            Err(error) => return Err(error.into()),
+                        }
                     }
-                }
-            }
-            Place::Nobody { .. } => Err(SendError::Closed { message, reason: ExitReason::NoProcess }),
+                })),
+                None => Sent::Refused(Box::new(SendError::Closed { message, reason: ExitReason::NoProcess })),
+            },
         }
     }
 
@@ -197,11 +214,11 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// # Errors
     /// [`TrySendError`] with the message. [`TrySendError::Full`] under every policy but [`Overflow::DropOld`].
+    #[inline(always)]
     pub fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
         match &self.place {
-            Place::Local(cell) => cell.mailbox.try_push(message, &cell.shared.counters),
-            Place::Remote { pid, mailbox, .. } => mailbox.try_send(*pid, message),
-            Place::Nobody { .. } => Err(TrySendError::Closed { message, reason: ExitReason::NoProcess }),
+            Place::Local(cell) => cell.try_send(message, false),
+            Place::Elsewhere(elsewhere) => elsewhere.try_send(message),
         }
     }
 
@@ -225,17 +242,10 @@ impl<M: Send + 'static> ActorRef<M> {
         deadline: Duration,
         make: impl FnOnce(ReplyTo<R>) -> M,
     ) -> Result<R, AskError> {
-        let system = self.system();
-        let (reply, answer) = reply::channel(system.counters_shared());
-        let message = make(reply);
-        let round_trip = async {
-            if let Err(error) = self.send(message).await {
-                // Dropping the message answers its reply address; the error at hand says more.
-                return Err(AskError::from(error));
-            }
-            answer.await
-        };
-        system.runtime().timeout(deadline, round_trip).await.unwrap_or(Err(AskError::Timeout))
+        let shared = self.shared();
+        let (reply, answer) = reply::channel(&shared.counters);
+        let sending = self.send(make(reply));
+        reply::await_answer(&shared.runtime, deadline, sending, answer).await
     }
 
     /// Sends `message` after `delay`, unless cancelled or the actor has ended by then.
@@ -243,12 +253,26 @@ impl<M: Send + 'static> ActorRef<M> {
         timer::send_after(self, delay, message)
     }
 
+    /// Sends what `make` makes to the actor every `period`, the first time after one; see [`TimerRef`].
+    ///
+    /// A time at which the mailbox has no room, or which has passed when the one before is done, is left out: messages
+    /// do not pile up. The timer ends with the actor, or when it is cancelled.
+    ///
+    /// # Panics
+    /// When `period` is zero.
+    pub fn send_every(&self, period: Duration, make: impl FnMut() -> M + Send + 'static) -> TimerRef {
+        timer::send_every(self, period, make)
+    }
+
     /// Asks the actor to stop: it finishes the message at hand and ends. Messages that wait become dead letters.
     pub fn stop(&self) {
         match &self.place {
             Place::Local(cell) => cell.stop(),
-            Place::Remote { pid, mailbox, .. } => mailbox.stop(*pid),
-            Place::Nobody { .. } => {}
+            Place::Elsewhere(elsewhere) => {
+                if let Some(mailbox) = &elsewhere.mailbox {
+                    mailbox.stop(elsewhere.pid);
+                }
+            }
         }
     }
 
@@ -256,8 +280,11 @@ impl<M: Send + 'static> ActorRef<M> {
     pub fn kill(&self) {
         match &self.place {
             Place::Local(cell) => cell.kill(ExitReason::Killed),
-            Place::Remote { pid, mailbox, .. } => mailbox.kill(*pid),
-            Place::Nobody { .. } => {}
+            Place::Elsewhere(elsewhere) => {
+                if let Some(mailbox) = &elsewhere.mailbox {
+                    mailbox.kill(elsewhere.pid);
+                }
+            }
         }
     }
 
@@ -265,7 +292,7 @@ impl<M: Send + 'static> ActorRef<M> {
     pub fn close(&self) {
         match &self.place {
             Place::Local(cell) => cell.drain(),
-            Place::Remote { .. } | Place::Nobody { .. } => self.stop(),
+            Place::Elsewhere(_) => self.stop(),
         }
     }
 
@@ -273,14 +300,30 @@ impl<M: Send + 'static> ActorRef<M> {
     pub fn mailbox_len(&self) -> usize {
         match &self.place {
             Place::Local(cell) => cell.mailbox.len(),
-            Place::Remote { .. } | Place::Nobody { .. } => 0,
+            Place::Elsewhere(_) => 0,
+        }
+    }
+
+    /// What a full mailbox does; an actor of another node lets its senders wait.
+    pub(crate) fn overflow(&self) -> Overflow {
+        match &self.place {
+            Place::Local(cell) => cell.mailbox.overflow(),
+            Place::Elsewhere(_) => Overflow::Block,
+        }
+    }
+
+    /// Whether, as far as is known here, the actor has not ended.
+    pub(crate) fn takes_messages(&self) -> bool {
+        match &self.place {
+            Place::Local(cell) => cell.mailbox.word().is_open(),
+            Place::Elsewhere(elsewhere) => elsewhere.mailbox.is_some(),
         }
     }
 
     pub(crate) fn downgrade(&self) -> WeakRef<M> {
         match &self.place {
             Place::Local(cell) => WeakRef::Local(Arc::downgrade(cell)),
-            Place::Remote { .. } | Place::Nobody { .. } => WeakRef::Strong(self.clone()),
+            Place::Elsewhere(_) => WeakRef::Strong(self.clone()),
         }
     }
 }
@@ -290,24 +333,78 @@ impl<M> ActorRef<M> {
     pub fn pid(&self) -> Pid {
         match &self.place {
             Place::Local(cell) => cell.pid(),
-            Place::Remote { pid, .. } | Place::Nobody { pid, .. } => *pid,
+            Place::Elsewhere(elsewhere) => elsewhere.pid,
         }
     }
 
     /// Whether the actor is of this system.
     pub fn is_local(&self) -> bool {
         match &self.place {
-            Place::Local(_) | Place::Nobody { .. } => true,
-            Place::Remote { .. } => false,
+            Place::Local(_) => true,
+            Place::Elsewhere(elsewhere) => elsewhere.mailbox.is_none(),
         }
     }
 
     /// The system that this reference belongs to.
     pub fn system(&self) -> System {
+        System::from_shared(self.shared().clone())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         match &self.place {
-            Place::Local(cell) => System::from_shared(cell.shared.clone()),
-            Place::Remote { system, .. } | Place::Nobody { system, .. } => system.clone(),
+            Place::Local(cell) => &cell.shared,
+            Place::Elsewhere(elsewhere) => elsewhere.system.shared(),
         }
+    }
+}
+
+impl<M: Send + 'static> Elsewhere<M> {
+    fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
+        match &self.mailbox {
+            Some(mailbox) => mailbox.try_send(self.pid, message),
+            None => Err(TrySendError::Closed { message, reason: ExitReason::NoProcess }),
+        }
+    }
+}
+
+/// What became of a message that was sent, and the wait for room if there was none; see [`ActorRef::send`].
+#[must_use = "a message that found no room is dropped unless this is awaited"]
+pub struct Sending<'a, M>(Sent<'a, M>);
+
+/// As small as can be: it is a part of every handler that sends.
+enum Sent<'a, M> {
+    Taken,
+    Refused(Box<SendError<M>>),
+    Waits(BoxFuture<'a, Result<(), SendError<M>>>),
+}
+
+// Nothing in it is pinned in place.
+impl<M> Unpin for Sending<'_, M> {}
+
+impl<M: Send + 'static> Future for Sending<'_, M> {
+    type Output = Result<(), SendError<M>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<M>>> {
+        match &mut self.0 {
+            Sent::Taken => return Poll::Ready(Ok(())),
+            Sent::Waits(waiting) => return waiting.as_mut().poll(cx),
+            Sent::Refused(_) => {}
+        }
+        match std::mem::replace(&mut self.0, Sent::Taken) {
+            Sent::Refused(error) => Poll::Ready(Err(*error)),
+            Sent::Taken | Sent::Waits(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<M> fmt::Debug for Sending<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Sent::Taken => "Sending(taken)",
+            Sent::Refused(_) => "Sending(refused)",
+            Sent::Waits(_) => "Sending(waiting)",
+        })
     }
 }
 
@@ -318,10 +415,10 @@ pub(crate) enum WeakRef<M> {
 }
 
 impl<M: Send + 'static> WeakRef<M> {
-    pub(crate) fn upgrade(self) -> Option<ActorRef<M>> {
+    pub(crate) fn upgrade(&self) -> Option<ActorRef<M>> {
         match self {
             WeakRef::Local(cell) => cell.upgrade().map(ActorRef::local),
-            WeakRef::Strong(reference) => Some(reference),
+            WeakRef::Strong(reference) => Some(reference.clone()),
         }
     }
 }
@@ -330,10 +427,7 @@ impl<M> Clone for ActorRef<M> {
     fn clone(&self) -> ActorRef<M> {
         let place = match &self.place {
             Place::Local(cell) => Place::Local(cell.clone()),
-            Place::Remote { pid, system, mailbox } => {
-                Place::Remote { pid: *pid, system: system.clone(), mailbox: mailbox.clone() }
-            }
-            Place::Nobody { pid, system } => Place::Nobody { pid: *pid, system: system.clone() },
+            Place::Elsewhere(elsewhere) => Place::Elsewhere(elsewhere.clone()),
         };
         ActorRef { place }
     }

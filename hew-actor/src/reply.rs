@@ -5,14 +5,18 @@ use crate::counters::{Counters, Reason};
 use crate::current;
 use crate::error::AskError;
 use crate::lock::Lock;
+use crate::reference::Sending;
+use crate::runtime::{Runtime, Sleep};
+use crate::state_lock::StateLock;
 use hew_wire::payload::{decode_value, encode_value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// Where to send the answer to a question, once.
 ///
@@ -325,7 +329,7 @@ impl Relay {
 
 /// The asking end of a question on this node.
 struct Slot<T> {
-    state: Lock<State<T>>,
+    state: StateLock<State<T>>,
     counters: Arc<Counters>,
 }
 
@@ -359,7 +363,7 @@ impl<T> Slot<T> {
         }
         drop(state);
         if answer.is_ok() {
-            self.counters.add(Reason::LateReply, 1);
+            self.counters.add(Reason::LateReply, 1, || None);
         }
     }
 
@@ -390,10 +394,10 @@ impl<T> Slot<T> {
 }
 
 /// A reply address and the future of its answer.
-pub(crate) fn channel<T: Send + 'static>(counters: Arc<Counters>) -> (ReplyTo<T>, Answer<T>) {
+pub(crate) fn channel<T: Send + 'static>(counters: &Arc<Counters>) -> (ReplyTo<T>, Answer<T>) {
     let state =
         State { progress: Progress::Waiting, waker: None, sinks: 0, message_gone: false, abandoned: None };
-    let slot = Arc::new(Slot { state: Lock::new(state), counters });
+    let slot = Arc::new(Slot { state: StateLock::new(0, state), counters: counters.clone() });
     (ReplyTo { target: Some(Target::Local(slot.clone())) }, Answer { slot })
 }
 
@@ -435,10 +439,78 @@ impl<T> Drop for Answer<T> {
             (Progress::Waiting, Some(abandoned)) => abandoned(),
             (Progress::Done(Ok(answer)), _) => {
                 // It came between the deadline and this line.
-                self.slot.counters.add(Reason::LateReply, 1);
+                self.slot.counters.add(Reason::LateReply, 1, || None);
                 drop(answer);
             }
             _ => {}
         }
+    }
+}
+
+/// Sends a question and waits for its answer, both within `deadline`.
+pub(crate) async fn await_answer<M: Send + 'static, T>(
+    runtime: &Runtime,
+    deadline: Duration,
+    mut sending: Sending<'_, M>,
+    mut answer: Answer<T>,
+) -> Result<T, AskError> {
+    let mut sent = false;
+    let mut timer = Timer::Unset;
+    poll_fn(|cx| {
+        if !sent {
+            match Pin::new(&mut sending).poll(cx) {
+                Poll::Ready(Ok(())) => sent = true,
+                // Dropping the message answers its reply address; the error at hand says more.
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => {}
+            }
+        }
+        if sent && let Poll::Ready(answer) = Pin::new(&mut answer).poll(cx) {
+            return Poll::Ready(answer);
+        }
+        // An answer that is there at once costs no timer.
+        timer.poll(runtime, deadline, cx).map(|()| Err(AskError::Timeout))
+    })
+    .await
+}
+
+/// What watches over the deadline of a question.
+enum Timer {
+    Unset,
+    /// The alarm of the actor that asks, which is polled by it.
+    Nudge(Instant),
+    /// One of its own.
+    Sleep(Sleep),
+}
+
+impl Timer {
+    fn poll(&mut self, runtime: &Runtime, deadline: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let now = match self {
+            Timer::Sleep(sleep) => return Pin::new(sleep).poll(cx),
+            Timer::Unset | Timer::Nudge(_) => runtime.now(),
+        };
+        let due = match self {
+            Timer::Nudge(due) => Some(*due),
+            // In virtual time an alarm that is left would be a time to which the clock jumps.
+            _ if runtime.is_simulated() => None,
+            _ => now.checked_add(deadline),
+        };
+        if let Some(due) = due {
+            if now >= due {
+                return Poll::Ready(());
+            }
+            if current::with_nudge(cx.waker(), |nudge| nudge.ensure(runtime, now, due, cx.waker())).is_some()
+            {
+                *self = Timer::Nudge(due);
+                return Poll::Pending;
+            }
+        }
+        let mut sleep = match due {
+            Some(due) => runtime.sleep_until(due),
+            None => runtime.sleep(deadline),
+        };
+        let polled = Pin::new(&mut sleep).poll(cx);
+        *self = Timer::Sleep(sleep);
+        polled
     }
 }

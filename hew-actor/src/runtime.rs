@@ -1,5 +1,7 @@
 //! The one place a node takes its clock, timers, randomness and tasks from: real threads or a simulation.
 
+use crate::job::Job;
+use crate::options::Priority;
 use crate::simulation::World;
 use crate::task::Task;
 use crate::threads::Threads;
@@ -8,7 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Most worker threads that a runtime starts.
@@ -63,7 +65,11 @@ impl Runtime {
     /// # Errors
     /// The operating system refused a thread or gave no randomness; no thread is left running.
     pub fn start(config: RuntimeConfig) -> io::Result<Runtime> {
-        Ok(Runtime { inner: Inner::Threads(Arc::new(Threads::start(config)?)) })
+        Ok(Runtime::real(Arc::new(Threads::start(config)?)))
+    }
+
+    pub(crate) fn real(threads: Arc<Threads>) -> Runtime {
+        Runtime { inner: Inner::Threads(threads) }
     }
 
     pub(crate) fn simulated(world: Arc<World>) -> Runtime {
@@ -81,6 +87,72 @@ impl Runtime {
         }
     }
 
+    /// Puts a job into a run queue. After [`Runtime::shutdown`], [`Runtime::sweep`] runs it.
+    #[inline]
+    pub(crate) fn schedule(&self, job: Job, priority: Priority) {
+        match &self.inner {
+            Inner::Threads(threads) => threads.schedule(job, priority),
+            Inner::Simulated(world) => world.schedule(job),
+        }
+    }
+
+    /// Runs a job on a thread that may block.
+    pub(crate) fn schedule_blocking(&self, job: Job) {
+        match &self.inner {
+            Inner::Threads(threads) => threads.schedule_blocking(job),
+            Inner::Simulated(world) => world.schedule(job),
+        }
+    }
+
+    /// Runs what was scheduled after the shutdown: actors, to their ends. Without a shutdown it does nothing. To be called
+    /// without any lock, after scheduling something new.
+    #[inline]
+    pub(crate) fn sweep(&self) {
+        if self.is_shut_down() {
+            match &self.inner {
+                Inner::Threads(threads) => threads.sweep(),
+                Inner::Simulated(world) => drop(world.sweep()),
+            }
+        }
+    }
+
+    /// Notes whose actors run here, to end them at the shutdown.
+    pub(crate) fn attach(&self, tenant: &Arc<dyn Tenant>) {
+        match &self.inner {
+            Inner::Threads(threads) => threads.tenants().attach(tenant),
+            Inner::Simulated(world) => world.tenants().attach(tenant),
+        }
+    }
+
+    /// Sets an alarm; it comes back if the runtime was shut down.
+    pub(crate) fn set_alarm(&self, deadline: Instant, alarm: Alarm) -> Result<AlarmKey, Alarm> {
+        match &self.inner {
+            Inner::Threads(threads) => threads.set_alarm(deadline, alarm).map(AlarmKey::Real),
+            Inner::Simulated(world) => world.set_alarm(deadline, alarm).map(AlarmKey::Simulated),
+        }
+    }
+
+    /// Takes an alarm back; `None`: it went off, or is going off.
+    pub(crate) fn cancel_alarm(&self, key: AlarmKey) -> Option<Alarm> {
+        match (&self.inner, key) {
+            (Inner::Threads(threads), AlarmKey::Real(key)) => threads.cancel_alarm(key),
+            (Inner::Simulated(world), AlarmKey::Simulated(key)) => world.cancel_alarm(key),
+            (Inner::Threads(_), AlarmKey::Simulated(_)) | (Inner::Simulated(_), AlarmKey::Real(_)) => None,
+        }
+    }
+
+    /// Runs `f`, which blocks the calling thread: if that is a worker of this runtime, what waits for it goes to the others
+    /// first, and what `f` schedules goes to them, too.
+    ///
+    /// A worker that blocks is one less that runs actors until it is back. Better are handlers that await, actors that
+    /// are declared [blocking](crate::SpawnOptions::blocking), and the `blocking` crate.
+    pub fn block_in_place<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.inner {
+            Inner::Threads(threads) => threads.block_in_place(f),
+            Inner::Simulated(_) => f(),
+        }
+    }
+
     /// Runs a future on the calling thread until it is done, while the workers run everything else.
     ///
     /// For threads that are not workers of a runtime. Inside a task it would stop a worker for that long.
@@ -90,13 +162,13 @@ impl Runtime {
     /// [`Simulation::run`](crate::Simulation::run).
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         assert!(!self.is_simulated(), "block_on on a simulated runtime: use Simulation::run");
-        futures_lite::future::block_on(future)
+        crate::sync::block_on(future)
     }
 
     /// The monotonic clock; virtual when simulated.
     pub fn now(&self) -> Instant {
         match &self.inner {
-            Inner::Threads(_) => Instant::now(),
+            Inner::Threads(_) => crate::sync::now(),
             Inner::Simulated(world) => world.now(),
         }
     }
@@ -123,11 +195,7 @@ impl Runtime {
     }
 
     fn sleep_at(&self, deadline: Option<Instant>) -> Sleep {
-        Sleep(match (&self.inner, deadline) {
-            (_, None) => Timer::Never,
-            (Inner::Threads(_), Some(deadline)) => Timer::Real(async_io::Timer::at(deadline)),
-            (Inner::Simulated(world), Some(deadline)) => Timer::Simulated(world.timer(deadline)),
-        })
+        Sleep { runtime: self.clone(), deadline, alarm: None }
     }
 
     /// Waits for `future`, but no longer than `duration`. A future that is ready at the deadline wins.
@@ -168,8 +236,8 @@ impl Runtime {
     /// Stops the workers, waits for them, and drops all tasks. Further calls have no effect.
     ///
     /// A worker stops after the task it is polling yields, so a task that blocks its thread delays this call. Called
-    /// from a task of this runtime it cannot wait for its own worker: it returns at once, and the last worker to stop
-    /// drops the tasks.
+    /// from a task or an actor of this runtime it cannot wait for its own thread: it returns at once, and the last thread
+    /// to stop drops the tasks.
     pub fn shutdown(&self) {
         match &self.inner {
             Inner::Threads(threads) => threads.shutdown(),
@@ -192,25 +260,106 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// A future that resolves at a time of a runtime's clock. Dropping it removes its timer.
-#[must_use = "a sleep does nothing unless awaited"]
-pub struct Sleep(Timer);
+/// What an alarm does when its time has come.
+pub(crate) enum Alarm {
+    Wake(Waker),
+    Call(Box<dyn FnOnce() + Send>),
+}
 
-enum Timer {
-    Never,
-    Real(async_io::Timer),
-    Simulated(crate::simulation::VirtualTimer),
+impl Alarm {
+    /// Goes off. What is called may run code of users, which is contained.
+    pub(crate) fn go_off(self) {
+        match self {
+            Alarm::Wake(waker) => waker.wake(),
+            Alarm::Call(call) => crate::unwind::contained(call),
+        }
+    }
+}
+
+/// Which alarm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AlarmKey {
+    Real(crate::wheel::Key),
+    Simulated((Duration, u64)),
+}
+
+/// A system, as the runtime sees it: something whose actors must end with the runtime.
+pub(crate) trait Tenant: Send + Sync {
+    /// Kills all actors; how many there were.
+    fn end_all(&self) -> usize;
+    /// Whether an actor is in a run queue, or on its way to one.
+    fn any_queued(&self) -> bool;
+}
+
+/// The systems whose actors run on one runtime.
+#[derive(Default)]
+pub(crate) struct Tenants(crate::lock::Lock<Vec<std::sync::Weak<dyn Tenant>>>);
+
+impl Tenants {
+    fn attach(&self, tenant: &Arc<dyn Tenant>) {
+        let mut tenants = self.0.lock();
+        tenants.retain(|other| other.strong_count() > 0);
+        tenants.push(Arc::downgrade(tenant));
+    }
+
+    /// Kills all actors of all systems; how many there were.
+    pub(crate) fn end_all(&self) -> usize {
+        self.all().iter().map(|tenant| tenant.end_all()).sum()
+    }
+
+    /// Whether an actor of any system is in a run queue, or on its way to one.
+    pub(crate) fn any_queued(&self) -> bool {
+        self.all().iter().any(|tenant| tenant.any_queued())
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Tenant>> {
+        self.0.lock().iter().filter_map(std::sync::Weak::upgrade).collect()
+    }
+}
+
+/// A future that resolves at a time of a runtime's clock, on real threads at most two milliseconds later while a worker
+/// is free. Dropping it removes its timer.
+#[must_use = "a sleep does nothing unless awaited"]
+pub struct Sleep {
+    runtime: Runtime,
+    /// `None`: never.
+    deadline: Option<Instant>,
+    /// The alarm, and whom it wakes.
+    alarm: Option<(AlarmKey, Waker)>,
+}
+
+impl Sleep {
+    fn disarm(&mut self) {
+        if let Some((key, _)) = self.alarm.take() {
+            drop(self.runtime.cancel_alarm(key));
+        }
+    }
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Timer::Never => Poll::Pending,
-            Timer::Real(timer) => Pin::new(timer).poll(cx).map(|_| ()),
-            Timer::Simulated(timer) => timer.poll(cx),
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        if self.runtime.now() >= deadline {
+            self.disarm();
+            return Poll::Ready(());
         }
+        if self.alarm.as_ref().is_none_or(|(_, waker)| !waker.will_wake(cx.waker())) {
+            self.disarm();
+            let waker = cx.waker().clone();
+            // A runtime that was shut down has no timers any more; its tasks are dropped.
+            if let Ok(key) = self.runtime.set_alarm(deadline, Alarm::Wake(waker.clone())) {
+                self.alarm = Some((key, waker));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.disarm();
     }
 }
 

@@ -1,7 +1,9 @@
 //! The simulated executor: one thread, virtual time, every order drawn from a seed.
 
+use crate::job::Job;
 use crate::lock::Lock;
-use crate::runtime::Runtime;
+use crate::runtime::{Alarm, Runtime, Tenants};
+use crate::scratch::Scratch;
 use crate::task::Task;
 use async_task::Runnable;
 use std::collections::BTreeMap;
@@ -58,6 +60,7 @@ impl Simulation {
         let seeds = rng.fork();
         let state = State {
             ready: Vec::new(),
+            sweeping: false,
             root_ready: false,
             active: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -67,7 +70,13 @@ impl Simulation {
             seeds,
             closed: false,
         };
-        Simulation { world: Arc::new(World { base: Instant::now(), state: Lock::new(state) }) }
+        Simulation {
+            world: Arc::new(World {
+                base: Instant::now(),
+                state: Lock::new(state),
+                tenants: Tenants::default(),
+            }),
+        }
     }
 
     /// The runtime of this world.
@@ -85,6 +94,7 @@ impl Simulation {
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
         let mut polls = 0;
+        let mut scratch = Scratch::default();
         loop {
             polls += 1;
             match self.world.next() {
@@ -94,12 +104,11 @@ impl Simulation {
                         return Ok(value);
                     }
                 }
-                // `true` (the task woke itself while running) needs no action: it is in the queue again.
-                Next::Task(runnable) => drop(runnable.run()),
+                Next::Job(job) => job.run(&mut scratch),
                 Next::TimeWentOn => polls = 0,
                 Next::Nothing => return Err(Stuck::Deadlock(self.elapsed())),
                 Next::Closed => {
-                    self.world.drain();
+                    self.world.end_everything();
                     return Err(Stuck::ShutDown(self.elapsed()));
                 }
             }
@@ -136,15 +145,18 @@ impl fmt::Debug for Simulation {
 pub(crate) struct World {
     base: Instant,
     state: Lock<State>,
+    tenants: Tenants,
 }
 
 struct State {
-    ready: Vec<Runnable>,
+    ready: Vec<Job>,
+    /// Somebody runs what is ready after the shutdown.
+    sweeping: bool,
     /// Whether the future given to `run` was woken.
     root_ready: bool,
     /// Wakers of all tasks that have not finished, so that shutdown can reach those that wait.
     active: BTreeMap<u64, Waker>,
-    timers: BTreeMap<(Duration, u64), Waker>,
+    timers: BTreeMap<(Duration, u64), Alarm>,
     next_key: u64,
     elapsed: Duration,
     order: fastrand::Rng,
@@ -154,7 +166,7 @@ struct State {
 
 enum Next {
     Root,
-    Task(Runnable),
+    Job(Job),
     TimeWentOn,
     Nothing,
     Closed,
@@ -173,7 +185,7 @@ impl World {
                 state.root_ready = false;
                 return Next::Root;
             }
-            return Next::Task(state.ready.swap_remove(pick));
+            return Next::Job(state.ready.swap_remove(pick));
         }
         let Some((&(deadline, _), _)) = state.timers.first_key_value() else { return Next::Nothing };
         state.elapsed = state.elapsed.max(deadline);
@@ -185,7 +197,7 @@ impl World {
             due.push(entry.remove());
         }
         drop(state);
-        due.into_iter().for_each(Waker::wake);
+        due.into_iter().for_each(Alarm::go_off);
         Next::TimeWentOn
     }
 
@@ -210,12 +222,13 @@ impl World {
         let world = Arc::downgrade(self);
         let schedule = move |runnable: Runnable| {
             if let Some(world) = Weak::upgrade(&world) {
-                world.state.lock().ready.push(runnable);
+                world.schedule(Job::Task(runnable));
             }
         };
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(|()| future, schedule);
         self.state.lock().active.insert(key, runnable.waker());
         runnable.schedule();
+        self.sweep_if_closed();
         Task::new(task)
     }
 
@@ -232,9 +245,26 @@ impl World {
         self.state.lock().seeds.u64(..)
     }
 
-    pub(crate) fn timer(self: &Arc<World>, deadline: Instant) -> VirtualTimer {
-        let deadline = deadline.saturating_duration_since(self.base);
-        VirtualTimer { world: self.clone(), deadline, key: None }
+    pub(crate) fn schedule(&self, job: Job) {
+        self.state.lock().ready.push(job);
+    }
+
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.tenants
+    }
+
+    pub(crate) fn set_alarm(&self, deadline: Instant, alarm: Alarm) -> Result<(Duration, u64), Alarm> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(alarm);
+        }
+        let key = (deadline.saturating_duration_since(self.base), state.key());
+        state.timers.insert(key, alarm);
+        Ok(key)
+    }
+
+    pub(crate) fn cancel_alarm(&self, key: (Duration, u64)) -> Option<Alarm> {
+        self.state.lock().timers.remove(&key)
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {
@@ -243,23 +273,56 @@ impl World {
 
     pub(crate) fn shutdown(&self) {
         self.state.lock().closed = true;
-        self.drain();
+        self.end_everything();
     }
 
-    /// Drops every task that is not running at this moment; the one that calls, if any, is dropped by `run`.
-    fn drain(&self) {
+    /// Ends every actor and drops every task that is not running at this moment; the one that calls, if any, is dropped
+    /// by `run`.
+    fn end_everything(&self) {
         loop {
-            let (active, ready, timers) = {
+            let (active, timers) = {
                 let mut state = self.state.lock();
-                let active = std::mem::take(&mut state.active);
-                (active, std::mem::take(&mut state.ready), std::mem::take(&mut state.timers))
+                (std::mem::take(&mut state.active), std::mem::take(&mut state.timers))
             };
-            if active.is_empty() && ready.is_empty() && timers.is_empty() {
+            let actors = self.tenants.end_all();
+            let nothing = active.is_empty() && timers.is_empty();
+            // A woken task comes to the ready queue.
+            active.into_values().for_each(Waker::wake);
+            drop(timers);
+            if self.sweep() == 0 && nothing {
+                // What is left of `actors` is running: it calls.
+                let _ = actors;
                 return;
             }
-            // A woken task comes to the ready queue, where the next round drops it.
-            active.into_values().for_each(Waker::wake);
-            drop((ready, timers));
+        }
+    }
+
+    fn sweep_if_closed(&self) {
+        if self.is_shut_down() {
+            self.sweep();
+        }
+    }
+
+    /// Runs actors, which end, and drops tasks, until none are ready; how many there were.
+    pub(crate) fn sweep(&self) -> usize {
+        if std::mem::replace(&mut self.state.lock().sweeping, true) {
+            // Called by something that is being dropped: the one that sweeps goes on afterwards.
+            return 0;
+        }
+        let (mut count, mut scratch) = (0, Scratch::default());
+        loop {
+            let job = {
+                let mut state = self.state.lock();
+                let job = state.ready.pop();
+                state.sweeping = job.is_some();
+                job
+            };
+            match job {
+                Some(Job::Task(runnable)) => drop(runnable),
+                Some(actor) => actor.run(&mut scratch),
+                None => return count,
+            }
+            count += 1;
         }
     }
 }
@@ -296,39 +359,6 @@ impl Wake for RootWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(world) = self.0.upgrade() {
             world.state.lock().root_ready = true;
-        }
-    }
-}
-
-/// A timer of the virtual clock.
-pub(crate) struct VirtualTimer {
-    world: Arc<World>,
-    deadline: Duration,
-    key: Option<u64>,
-}
-
-impl VirtualTimer {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.world.state.lock();
-        if state.elapsed >= self.deadline {
-            let old = self.key.take().and_then(|key| state.timers.remove(&(self.deadline, key)));
-            drop(state);
-            drop(old);
-            return Poll::Ready(());
-        }
-        let key = *self.key.get_or_insert_with(|| state.key());
-        let old = state.timers.insert((self.deadline, key), cx.waker().clone());
-        drop(state);
-        drop(old);
-        Poll::Pending
-    }
-}
-
-impl Drop for VirtualTimer {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let old = self.world.state.lock().timers.remove(&(self.deadline, key));
-            drop(old);
         }
     }
 }

@@ -1,29 +1,31 @@
 //! The actors of one node.
 
 use crate::actor::Actor;
-use crate::cell::{AnyCell, Cell};
-use crate::counters::{Counters, DeadLetters, Reason};
+use crate::body::{self, Body};
+use crate::cell::{AnyCell, Blueprint, Cell, Extras};
+use crate::counters::{Counters, DeadLetterStream, DeadLetters, Reason};
 use crate::current;
-use crate::error::{DeliverError, SpawnError};
+use crate::error::{AskError, DeliverError, SpawnError};
 use crate::lifecycle::Lifecycle;
+use crate::living::Living;
 use crate::lock::Lock;
 use crate::mailbox::Mailbox;
-use crate::monitor::{MonitorRef, Relations};
-use crate::options::{SpawnOptions, SystemConfig};
+use crate::metrics::{Kinds, TypeMetrics};
+use crate::monitor::MonitorRef;
+use crate::options::{MailboxStats, Priority, SpawnOptions, SystemConfig};
 use crate::outside::Outside;
 use crate::reference::ActorRef;
 use crate::reply::ReplyTo;
-use crate::run;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Tenant};
+use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Event, Ordering};
 use crate::table::Table;
-use event_listener::Event;
+use crate::unwind;
 use hew_wire::{ExitReason, NodeId, Pid, SERIAL_MAX, SERIAL_RESERVED};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 /// What [`System::shutdown`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,23 +56,24 @@ pub(crate) struct Shared {
     next_reference: AtomicU64,
     mailbox_capacity: usize,
     pub(crate) table: Table,
+    /// With metrics: those of each type of actors.
+    kinds: Option<Kinds>,
     outside: Lock<Option<Arc<dyn Outside>>>,
     /// No actor is spawned any more.
     closing: AtomicBool,
-    /// Living actors that have no supervisor.
-    free: AtomicUsize,
-    /// Actors that are out of the table while those who want to hear of their end are still being told.
-    settling: AtomicUsize,
-    /// Fires when an actor has ended and everyone was told.
+    living: Living,
+    /// Fires when an actor has ended and everyone was told, if somebody waits.
     ended: Event,
+    /// Who waits for `ended`.
+    waiting: AtomicUsize,
 }
 
 impl System {
     /// A system without actors. It uses the runtime but does not own it.
     pub fn new(runtime: Runtime, config: SystemConfig) -> System {
-        System {
+        let system = System {
             shared: Arc::new(Shared {
-                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                id: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
                 runtime,
                 counters: Arc::new(Counters::default()),
                 node: AtomicU16::new(config.node.raw()),
@@ -78,30 +81,29 @@ impl System {
                 next_reference: AtomicU64::new(1),
                 mailbox_capacity: config.mailbox_capacity,
                 table: Table::default(),
+                kinds: config.metrics.then(Kinds::default),
                 outside: Lock::new(None),
                 closing: AtomicBool::new(false),
-                free: AtomicUsize::new(0),
-                settling: AtomicUsize::new(0),
+                living: Living::default(),
                 ended: Event::new(),
+                waiting: AtomicUsize::new(0),
             }),
-        }
+        };
+        let tenant: Arc<dyn Tenant> = system.shared.clone();
+        system.shared.runtime.attach(&tenant);
+        system
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> System {
         System { shared }
     }
 
-    #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.shared.counters
-    }
-
-    pub(crate) fn counters_shared(&self) -> Arc<Counters> {
-        self.shared.counters.clone()
     }
 
     /// The runtime the actors run on.
@@ -171,51 +173,46 @@ impl System {
         {
             return Err(SpawnError::SerialNotReserved(serial));
         }
-        let make = |serial| {
-            Arc::new(Cell {
-                serial,
-                shared: shared.clone(),
-                mailbox: Mailbox::new(options.mailbox.clone(), shared.mailbox_capacity),
-                relations: Relations::default(),
-                trap_exit: AtomicBool::new(false),
-                waiting_on: AtomicU64::new(0),
-                decoder: options.decoder.clone(),
-                label: options.label.as_deref().map(Arc::from),
-                supervised: started.is_some(),
-            })
+        let SpawnOptions { label, mailbox, decoder, serial, messages_per_turn, priority, blocking } = options;
+        let kind = shared.kinds.as_ref().map(|kinds| kinds.of::<A>());
+        let has_extras = label.is_some() || decoder.is_some() || kind.is_some();
+        let supervised = started.is_some();
+        let blueprint = Blueprint {
+            serial: serial.unwrap_or_else(|| shared.take_serial()),
+            shared: shared.clone(),
+            mailbox: Mailbox::new(mailbox, shared.mailbox_capacity),
+            extras: has_extras
+                .then(|| Box::new(Extras { decoder, label: label.map(Arc::from), kind: kind.clone() })),
+            priority,
+            blocking,
+            supervised,
         };
-        let cell = match options.serial {
-            Some(serial) => {
-                let cell = make(serial);
-                if !shared.table.insert(cell.clone()) {
-                    return Err(SpawnError::SerialTaken(serial));
-                }
-                cell
-            }
-            // An actor that lives for two years may hold a serial that has come round.
-            None => loop {
-                let cell = make(shared.take_serial());
-                if shared.table.insert(cell.clone()) {
-                    break cell;
-                }
-            },
-        };
-        // If the runtime was shut down since, this drops the task, and the actor ends as killed.
-        if !cell.is_supervised() {
-            shared.free.fetch_add(1, Ordering::SeqCst);
+        let cell = Cell::new(blueprint, body::run::<A>, Body::new(actor, messages_per_turn, started));
+        body::furnish(&cell);
+        shared.living.add(cell.serial, supervised);
+        if !shared.table.insert(cell.clone()) {
+            shared.living.remove(cell.serial, supervised);
+            body::unfurnish(&cell);
+            return Err(SpawnError::SerialTaken(cell.serial));
         }
-        shared.runtime.spawn(run::task(actor, cell.clone(), options.messages_per_turn, started)).detach();
+        if let Some(kind) = kind {
+            kind.note_spawn();
+        }
+        body::launch(&cell);
         if shared.closing.load(Ordering::SeqCst) {
             // Shutdown may have listed the actors before this one was in the table.
             cell.stop();
         }
+        // If the runtime was shut down since, nobody else would run it to its end.
+        shared.runtime.sweep();
         Ok(ActorRef::local(cell))
     }
 
     /// The living actor with this PID; `None` if it has ended, is of another node, or takes other messages.
     pub fn resolve<M: Send + 'static>(&self, pid: Pid) -> Option<ActorRef<M>> {
-        let cell = self.shared.find(pid)?.into_any().downcast::<Cell<M>>().ok()?;
-        Some(ActorRef::local(cell))
+        let mut reference: Option<ActorRef<M>> = None;
+        self.shared.find(pid)?.refer(&mut reference);
+        reference
     }
 
     /// Whether an actor of this system with this PID takes messages or is running its end.
@@ -236,6 +233,29 @@ impl System {
     /// Messages that wait in the actor's mailbox.
     pub fn mailbox_len(&self, pid: Pid) -> Option<usize> {
         Some(self.shared.find(pid)?.mailbox_len())
+    }
+
+    /// What waits in the actor's mailbox, and what it had to refuse; `None` when the actor has ended or is elsewhere.
+    pub fn mailbox_stats(&self, pid: Pid) -> Option<MailboxStats> {
+        let cell = self.shared.find(pid)?;
+        Some(MailboxStats {
+            messages: cell.mailbox_len(),
+            bytes: cell.mailbox_bytes(),
+            dropped: cell.mailbox_dropped(),
+        })
+    }
+
+    /// Changes which of those that are ready to run come first, from the actor's next activation on; whether there is
+    /// such an actor here.
+    pub fn set_priority(&self, pid: Pid, priority: Priority) -> bool {
+        let cell = self.shared.find(pid);
+        cell.map(|cell| cell.priority().store(priority as u8, Ordering::Relaxed)).is_some()
+    }
+
+    /// The actor's [`Priority`].
+    pub fn priority(&self, pid: Pid) -> Option<Priority> {
+        let cell = self.shared.find(pid)?;
+        Some(Priority::from_number(cell.priority().load(Ordering::Relaxed)))
     }
 
     /// As [`ActorRef::stop`]; whether there was such an actor here.
@@ -291,7 +311,7 @@ impl System {
         let result = match self.shared.find(pid) {
             Some(cell) => cell.deliver(msg_type, payload),
             None => {
-                self.shared.counters.add(Reason::NoProcess, 1);
+                self.shared.lost(Reason::NoProcess, pid.serial(), 1);
                 Err(DeliverError::NoProcess)
             }
         };
@@ -314,13 +334,16 @@ impl System {
 
     /// Waits until the actor has ended, and says why; at once with [`ExitReason::NoProcess`] if there is none.
     pub async fn ended(&self, pid: Pid) -> ExitReason {
+        if self.shared.find(pid).is_none() {
+            return ExitReason::NoProcess;
+        }
         struct Unwatch(System, MonitorRef);
         impl Drop for Unwatch {
             fn drop(&mut self) {
                 self.0.unwatch(self.1);
             }
         }
-        let (reply, answer) = crate::reply::channel(self.counters_shared());
+        let (reply, answer) = crate::reply::channel(self.counters());
         let _unwatch = Unwatch(self.clone(), self.watch(pid, move |_, reason| reply.send(reason)));
         answer.await.unwrap_or(ExitReason::NoProcess)
     }
@@ -379,7 +402,7 @@ impl System {
                 true
             }
             None => {
-                self.shared.counters.add(Reason::Signal, 1);
+                self.shared.lost(Reason::Signal, pid.serial(), 1);
                 false
             }
         }
@@ -388,6 +411,33 @@ impl System {
     /// What reached nobody, by reason.
     pub fn dead_letters(&self) -> DeadLetters {
         self.shared.counters.snapshot()
+    }
+
+    /// Everything that reaches nobody from now on, one by one. Any number of streams may observe at once, and each is
+    /// bounded.
+    pub fn dead_letter_stream(&self) -> DeadLetterStream {
+        self.shared.counters.observe()
+    }
+
+    /// What the actors of each type do, in order of the types' names; nothing unless [`SystemConfig::metrics`] was set.
+    ///
+    /// Walks over all living actors.
+    pub fn metrics(&self) -> Vec<TypeMetrics> {
+        let Some(kinds) = &self.shared.kinds else { return Vec::new() };
+        let mut queued: Vec<(usize, u64)> = Vec::new();
+        for cell in self.shared.table.all() {
+            if let Some(kind) = cell.kind() {
+                let (key, waiting) = (Arc::as_ptr(&kind).addr(), cell.mailbox_len() as u64);
+                match queued.iter_mut().find(|(other, _)| *other == key) {
+                    Some((_, sum)) => *sum += waiting,
+                    None => queued.push((key, waiting)),
+                }
+            }
+        }
+        kinds.snapshot(|kind| {
+            let key = Arc::as_ptr(kind).addr();
+            queued.iter().find(|(other, _)| *other == key).map_or(0, |(_, sum)| *sum)
+        })
     }
 
     /// Whether [`System::shutdown`] has begun.
@@ -407,7 +457,7 @@ impl System {
         living.iter().filter(|cell| !cell.is_supervised()).for_each(|cell| cell.stop());
         drop(living);
         let all_stopped = async {
-            shared.until(|| shared.free.load(Ordering::SeqCst) == 0).await;
+            shared.until(|| shared.living.count(false) == 0).await;
             // Children whose supervisor was killed.
             shared.table.all().iter().for_each(|cell| cell.stop());
             shared.until_empty().await;
@@ -486,24 +536,61 @@ impl Shared {
     /// Takes an ended actor out of the table, then tells everyone who wants to hear of its end: whoever hears no longer
     /// finds it.
     pub(crate) fn bury(&self, cell: &dyn AnyCell, reason: ExitReason) {
-        self.settling.fetch_add(1, Ordering::SeqCst);
         self.table.remove(cell.serial());
-        let estate = cell.relations().end(reason.clone());
-        self.settle(cell.serial(), estate, reason);
-        self.settling.fetch_sub(1, Ordering::SeqCst);
-        if !cell.is_supervised() {
-            self.free.fetch_sub(1, Ordering::SeqCst);
+        if let Some(kind) = cell.kind() {
+            kind.note_end();
         }
-        self.ended.notify(usize::MAX);
+        if let Some(estate) = cell.relations().end(&reason) {
+            self.settle(cell.serial(), *estate, &reason);
+        }
+        self.living.remove(cell.serial(), cell.is_supervised());
+        // Pairs with the addition in `until`: either this sees who waits, or that sees that this actor is gone.
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.ended.notify(usize::MAX);
+        }
+    }
+
+    /// Counts what the actor of this serial did not get.
+    pub(crate) fn lost(&self, reason: Reason, serial: u64, count: u64) {
+        self.counters.add(reason, count, || Some(self.shown_serial(serial)));
+    }
+
+    /// Drops messages that are not handled, and counts them; reply addresses in them answer `error`.
+    pub(crate) fn discard<M>(
+        &self,
+        messages: impl IntoIterator<Item = M>,
+        reason: Reason,
+        error: AskError,
+        serial: u64,
+    ) {
+        let mut messages = messages.into_iter().peekable();
+        if messages.peek().is_none() {
+            return;
+        }
+        let mut count = 0;
+        current::discarding(error, || {
+            for message in messages {
+                count += 1;
+                unwind::contained(|| drop(message));
+            }
+        });
+        self.lost(reason, serial, count);
     }
 
     async fn until_empty(&self) {
-        // In this order: an actor counts as settling before it leaves the table.
-        self.until(|| self.table.len() == 0 && self.settling.load(Ordering::SeqCst) == 0).await;
+        self.until(|| self.living.all() == 0).await;
     }
 
     /// Waits until the ends of actors have made this true.
     async fn until(&self, condition: impl Fn() -> bool) {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
         loop {
             let ended = self.ended.listen();
             if condition() {
@@ -511,5 +598,17 @@ impl Shared {
             }
             ended.await;
         }
+    }
+}
+
+impl Tenant for Shared {
+    fn end_all(&self) -> usize {
+        let living = self.table.all();
+        living.iter().for_each(|cell| cell.kill(ExitReason::Killed));
+        living.len()
+    }
+
+    fn any_queued(&self) -> bool {
+        self.table.all().iter().any(|cell| cell.is_queued())
     }
 }

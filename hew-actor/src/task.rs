@@ -14,11 +14,11 @@ use std::task::{Context, Poll};
 #[must_use = "dropping a task cancels it: await it or detach it"]
 pub struct Task<T> {
     // None: the runtime had been shut down before the spawn, so the future was dropped without running.
-    task: Option<async_executor::Task<T>>,
+    task: Option<async_task::Task<T>>,
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(task: async_executor::Task<T>) -> Task<T> {
+    pub(crate) fn new(task: async_task::Task<T>) -> Task<T> {
         Task { task: Some(task) }
     }
 

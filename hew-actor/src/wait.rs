@@ -3,9 +3,9 @@
 use crate::cell::Cell;
 use crate::current::{Current, current};
 use crate::error::{SendError, TrySendError};
+use crate::sync::Ordering;
 use crate::system::Shared;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Longest chain of actors that is followed to find a circle; longer chains are taken for circles.
 const CHAIN_MAX: usize = 1024;
@@ -16,10 +16,18 @@ pub(crate) async fn send<M: Send + 'static>(cell: &Arc<Cell<M>>, message: M) -> 
         Ok(waiting) => waiting,
         Err(Circle) => return Err(SendError::Full(message)),
     };
+    // Whoever was told of room, and does not use it up, tells the next one, also when this is dropped meanwhile.
+    struct PassOn<'a, M>(&'a Cell<M>);
+    impl<M> Drop for PassOn<'_, M> {
+        fn drop(&mut self) {
+            self.0.mailbox.pass_on();
+        }
+    }
+    let _pass_on = PassOn(cell);
     let mut message = message;
     loop {
         let space = cell.mailbox.space();
-        match cell.mailbox.try_push(message, &cell.shared.counters) {
+        match cell.try_send(message, true) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Full(back)) => message = back,
             Err(error) => return Err(error.into()),

@@ -157,7 +157,8 @@ impl FromDrop for Outcome {
 fn a_full_mailbox_answers_full_when_it_refuses_or_discards() {
     for overflow in [Overflow::DropNew, Overflow::DropOld, Overflow::Fail] {
         simulated(6, |system| async move {
-            let mailbox = MailboxOptions { capacity: Some(1), overflow, coalesce: None };
+            let mailbox =
+                MailboxOptions { capacity: Some(1), overflow, coalesce: None, ..MailboxOptions::default() };
             let options = SpawnOptions { mailbox, ..SpawnOptions::default() };
             let actor = system.spawn_with(Scripted::default(), options).unwrap();
             let (entered, gate) = (Gate::default(), Gate::default());

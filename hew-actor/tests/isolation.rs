@@ -105,7 +105,12 @@ fn a_message_that_panics_when_dropped_hurts_nobody() {
         system.ended(actor.pid()).await;
         assert_eq!(system.dead_letters().stopped - before, waiting);
         // Dropped for a newer one.
-        let mailbox = MailboxOptions { capacity: Some(1), overflow: Overflow::DropOld, coalesce: None };
+        let mailbox = MailboxOptions {
+            capacity: Some(1),
+            overflow: Overflow::DropOld,
+            coalesce: None,
+            ..MailboxOptions::default()
+        };
         let actor = system.spawn_with(Keeper, SpawnOptions { mailbox, ..SpawnOptions::default() }).unwrap();
         for _ in 0..3 {
             if let Err(error) = actor.try_send(Some(Bomb)) {

@@ -9,7 +9,8 @@ use hew_wire::{ExitReason, NodeId, Pid};
 use std::sync::Arc;
 
 fn bounded(capacity: usize, overflow: Overflow) -> SpawnOptions<Cmd> {
-    let mailbox = MailboxOptions { capacity: Some(capacity), overflow, coalesce: None };
+    let mailbox =
+        MailboxOptions { capacity: Some(capacity), overflow, coalesce: None, ..MailboxOptions::default() };
     SpawnOptions { mailbox, ..SpawnOptions::default() }
 }
 
@@ -186,8 +187,12 @@ fn coalesce_replaces_in_place_and_only_when_full() {
             Cmd::Note(n) => Some((0, n / 10)),
             _ => None,
         };
-        let mailbox =
-            MailboxOptions { capacity: Some(4), overflow: Overflow::Fail, coalesce: Some(Arc::new(key)) };
+        let mailbox = MailboxOptions {
+            capacity: Some(4),
+            overflow: Overflow::Fail,
+            coalesce: Some(Arc::new(key)),
+            ..MailboxOptions::default()
+        };
         let options = SpawnOptions { mailbox, ..SpawnOptions::default() };
         let (actor, gate) = blocked(&system, &log, options).await;
         for n in [10, 20, 21, 30] {

@@ -127,8 +127,12 @@ fn every_message_of_a_storm_is_handled_or_counted() {
                         let mut rng = fastrand::Rng::with_seed(sender);
                         let mut accepted = 0;
                         for _ in 0..ROUNDS {
-                            let mailbox =
-                                MailboxOptions { capacity: Some(rng.usize(1..40)), overflow, coalesce: None };
+                            let mailbox = MailboxOptions {
+                                capacity: Some(rng.usize(1..40)),
+                                overflow,
+                                coalesce: None,
+                                ..MailboxOptions::default()
+                            };
                             let options = SpawnOptions { mailbox, ..SpawnOptions::default() };
                             let actor = system.spawn_with(Handling(handled.clone()), options).unwrap();
                             let second = {

@@ -90,7 +90,8 @@ fn mailbox(options: &HewActorOpts) -> MailboxOptions<RawMessage> {
     } else {
         (policy(options.overflow), None)
     };
-    MailboxOptions { capacity: Some(capacity.unwrap_or(CAPACITY_DEFAULT)), overflow, coalesce }
+    let capacity = Some(capacity.unwrap_or(CAPACITY_DEFAULT));
+    MailboxOptions { capacity, overflow, coalesce, ..MailboxOptions::default() }
 }
 
 /// Everything that makes an actor, as often as wanted.

@@ -97,7 +97,9 @@ impl Workers {
         state.parked += 1;
         drop(state);
         let parking = Arc::clone(&self.parking);
-        self.runtime.spawn(async move { parking.park() }).detach();
+        let runtime = self.runtime.clone();
+        let park = async move { runtime.block_in_place(|| parking.park()) };
+        self.runtime.spawn(park).detach();
     }
 }
 
@@ -149,7 +151,11 @@ pub(crate) fn wait<F: Future>(future: F) -> Result<F::Output, Failure> {
 pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> Result<R, Failure> {
     let process = crate::running::actor().and_then(|entry| entry.process());
     let _stand_in = process.as_ref().map(|process| process.workers.stand_in()).transpose()?;
-    Ok(f())
+    // What this handler has sent, perhaps its very question, must not wait for this worker.
+    Ok(match &process {
+        Some(process) => process.workers.runtime.block_in_place(f),
+        None => f(),
+    })
 }
 
 #[cfg(test)]

@@ -407,6 +407,7 @@ async fn start<S: Stack>(
             node: id,
             first_serial: incarnation.first_serial(),
             mailbox_capacity: settings.mailbox_capacity.unwrap_or(defaults.mailbox_capacity),
+            ..SystemConfig::default()
         };
         System::new(threads.actors.clone(), config)
     });

@@ -1,8 +1,8 @@
 //! The actors that `hewctl` can run: something to send to and to ask.
 
 use hew_node::{
-    Actor, AskError, Context, MailboxOptions, Node, Outcome, Overflow, Pid, Raw, RawMessage, RawReply,
-    ReplyTo, SpawnError, SpawnOptions,
+    Actor, AskError, Context, MailboxOptions, Node, Outcome, Pid, Raw, RawMessage, RawReply, ReplyTo,
+    SpawnError, SpawnOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -118,7 +118,7 @@ fn raw<A: Actor<Message = RawMessage>>(
 }
 
 fn options<M>(kind: ActorKind, capacity: Option<usize>) -> SpawnOptions<M> {
-    let mailbox = MailboxOptions { capacity, overflow: Overflow::Block, coalesce: None };
+    let mailbox = MailboxOptions { capacity, ..MailboxOptions::default() };
     SpawnOptions { label: Some(kind.name().into()), mailbox, ..SpawnOptions::default() }
 }
 

@@ -1,72 +1,128 @@
-//! One supervised child: its specification, its place, and the reference that survives restarts.
+//! How to make, restart and stop one child.
 
 use crate::actor::Actor;
-use crate::error::{AskError, SendError, TrySendError};
-use crate::lock::Lock;
+use crate::error::AskError;
 use crate::options::SpawnOptions;
-use crate::reference::{ASK_DEADLINE, ActorRef, BoxFuture};
-use crate::reply::{self, ReplyTo};
-use crate::supervisor::Restart;
+use crate::reference::{ActorRef, BoxFuture};
+use crate::reply;
+use crate::supervisor::backoff::Backoff;
+use crate::supervisor::breaker::CircuitBreaker;
+use crate::supervisor::place::{Occupant, Place};
+use crate::supervisor::remains::{Remains, Tenant};
+use crate::supervisor::{Restart, Supervisor, SupervisorMessage};
 use crate::system::System;
 use crate::unwind;
-use event_listener::Event;
-use hew_wire::{ExitReason, Pid};
+use hew_wire::ExitReason;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a child's start hook may take by default.
 pub const START_DEADLINE: Duration = Duration::from_secs(30);
-/// How long a child may take to stop, by default, before it is killed.
+/// How long a child that is not a supervisor may take to stop, by default, before it is killed.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
-/// Longest wait for an actor that was killed: one that blocks its thread without awaiting is then left to itself.
-pub(crate) const KILL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How to make, restart and stop one child whose messages are `M`.
 pub struct ChildSpec<M> {
-    name: String,
-    restart: Restart,
-    start_deadline: Duration,
-    stop_deadline: Duration,
+    settings: Settings,
     options: SpawnOptions<M>,
     make: Make<M>,
+}
+
+/// What does not depend on the child's type.
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) restart: Restart,
+    pub(crate) start_deadline: Option<Duration>,
+    pub(crate) stop_deadline: Option<Duration>,
+    pub(crate) backoff: Backoff,
+    pub(crate) breaker: Option<CircuitBreaker>,
 }
 
 impl<M: Send + 'static> ChildSpec<M> {
     /// A permanent child. `make` makes the actor value, at each start anew; the name is for humans and for
     /// [`SupervisorRef::remove`](crate::SupervisorRef::remove), and is unique within a supervisor.
+    ///
+    /// `make` runs in the supervisor and keeps it busy. Its panics count as a failed start.
     pub fn new<A: Actor<Message = M>>(
         name: impl Into<String>,
         mut make: impl FnMut() -> A + Send + 'static,
     ) -> ChildSpec<M> {
+        let waits_for_others = TypeId::of::<A>() == TypeId::of::<Supervisor>();
         ChildSpec {
-            name: name.into(),
-            restart: Restart::Permanent,
-            start_deadline: START_DEADLINE,
-            stop_deadline: STOP_DEADLINE,
+            settings: Settings {
+                name: name.into(),
+                restart: Restart::Permanent,
+                start_deadline: (!waits_for_others).then_some(START_DEADLINE),
+                stop_deadline: (!waits_for_others).then_some(STOP_DEADLINE),
+                backoff: Backoff::default(),
+                breaker: None,
+            },
             options: SpawnOptions::default(),
             make: Box::new(move |system, options| {
-                let actor = unwind::catch(&mut make)?;
-                let (started, answer) = reply::channel(system.counters_shared());
+                let mut actor = unwind::catch(&mut make)?;
+                let below = (&mut actor as &mut dyn Any).downcast_mut::<Supervisor>().map(|supervisor| {
+                    let (ready, is_ready) = reply::channel(system.counters());
+                    (supervisor.place_below(ready), is_ready)
+                });
+                let (started, has_started) = reply::channel(system.counters());
                 let spawned = system.spawn_inner(actor, options, Some(started));
-                spawned.map(|actor| (actor, answer)).map_err(|error| error.to_string())
+                let actor = spawned.map_err(|error| error.to_string())?;
+                Ok(match below {
+                    None => Made { actor, remains: None, started: Box::pin(has_started) },
+                    // A supervisor has started when its children have.
+                    Some((remains, is_ready)) => Made {
+                        actor,
+                        remains: Some(remains),
+                        started: Box::pin(async {
+                            has_started.await?;
+                            is_ready.await
+                        }),
+                    },
+                })
             }),
         }
     }
 
     /// When it is started again. Default [`Restart::Permanent`].
-    pub fn restart(self, restart: Restart) -> ChildSpec<M> {
-        ChildSpec { restart, ..self }
+    pub fn restart(mut self, restart: Restart) -> ChildSpec<M> {
+        self.settings.restart = restart;
+        self
     }
 
-    /// How long its start hook may take. Default [`START_DEADLINE`].
-    pub fn start_deadline(self, start_deadline: Duration) -> ChildSpec<M> {
-        ChildSpec { start_deadline, ..self }
+    /// How long its start hook may take; it is killed then, and has failed to start. Default [`START_DEADLINE`]; for a
+    /// supervisor, as long as its children take.
+    pub fn start_deadline(mut self, start_deadline: Duration) -> ChildSpec<M> {
+        self.settings.start_deadline = Some(start_deadline);
+        self
     }
 
-    /// How long it may take to stop before it is killed. Default [`STOP_DEADLINE`].
-    pub fn stop_deadline(self, stop_deadline: Duration) -> ChildSpec<M> {
-        ChildSpec { stop_deadline, ..self }
+    /// How long it may take to stop before it is killed. Default [`STOP_DEADLINE`]; for a supervisor, as long as its
+    /// children take, which have deadlines of their own. A supervisor that is killed has its children killed, too.
+    pub fn stop_deadline(mut self, stop_deadline: Duration) -> ChildSpec<M> {
+        self.settings.stop_deadline = Some(stop_deadline);
+        self
+    }
+
+    /// Waits between its restarts in a row: none before the first, `min` before the second, doubling up to `max`; with
+    /// jitter of up to a quarter. A `max` below `min` is raised to it. Default [`BACKOFF_MIN`](crate::BACKOFF_MIN) and
+    /// [`BACKOFF_MAX`](crate::BACKOFF_MAX).
+    pub fn backoff(mut self, min: Duration, max: Duration) -> ChildSpec<M> {
+        self.settings.backoff = Backoff::new(min, max);
+        self
+    }
+
+    /// Leaves the child alone for a while when it crashes too often, instead of using up the budget of its supervisor.
+    /// Default: no breaker.
+    ///
+    /// A crash that opens the circuit, or keeps it open, is answered with no restart: it costs no budget and concerns
+    /// no sibling, whatever the strategy. After the cooldown the child alone is started, once, which costs no budget
+    /// either; running for the window closes the circuit. Crashes that the closed circuit lets pass are answered as
+    /// without a breaker. That the child cannot be started counts as a crash, except when its supervisor itself starts.
+    pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> ChildSpec<M> {
+        self.settings.breaker = Some(breaker);
+        self
     }
 
     /// Mailbox, decoder and the rest. Without a label the child's name becomes its label.
@@ -74,78 +130,85 @@ impl<M: Send + 'static> ChildSpec<M> {
         ChildSpec { options, ..self }
     }
 
-    /// The child without its type, and the reference with it.
+    /// The child without its type, and its place with it.
     pub(crate) fn split(self) -> (Child, Arc<Place<M>>) {
-        let place = Arc::new(Place { state: Lock::new(Occupant::Awaited), changed: Event::new() });
-        let mut options = self.options;
-        options.label.get_or_insert_with(|| self.name.clone());
-        let (mut make, start_deadline) = (self.make, self.start_deadline);
+        let place = Arc::new(Place::new());
+        let (settings, mut options, mut make) = (self.settings, self.options, self.make);
+        options.label.get_or_insert_with(|| settings.name.clone());
         let seat = place.clone();
-        let start = move |system: &System| -> BoxFuture<'static, Result<Pid, String>> {
-            let made = make(system, options.clone());
-            let (system, seat) = (system.clone(), seat.clone());
-            Box::pin(async move {
-                let (actor, started) = made?;
-                match system.runtime().timeout(start_deadline, started).await {
-                    Ok(Ok(())) => {
-                        let pid = actor.pid();
-                        seat.set(Occupant::Running(actor));
-                        Ok(pid)
-                    }
-                    Ok(Err(error)) => {
-                        // The next attempt must not overlap its end.
-                        system.ended(actor.pid()).await;
-                        Err(match error {
-                            AskError::Ended(reason) => reason.to_string(),
-                            other => other.to_string(),
-                        })
-                    }
-                    Err(_) => {
-                        actor.kill();
-                        drop(system.runtime().timeout(KILL_DEADLINE, system.ended(actor.pid())).await);
-                        Err(format!("not started within {start_deadline:?}"))
-                    }
-                }
+        let launch = move |system: &System| {
+            let Made { actor, remains, started } = make(system, options.clone())?;
+            let seat = seat.clone();
+            Ok(Launch {
+                tenant: Tenant { pid: actor.pid(), remains },
+                started,
+                occupy: Box::new(move || seat.set(Occupant::Running(actor))),
             })
         };
         let seat = place.clone();
-        let vacate = move |occupant: Vacancy| match occupant {
+        let vacate = move |vacancy: Vacancy| match vacancy {
             Vacancy::Awaited => seat.set(Occupant::Awaited),
             Vacancy::Gone(reason) => seat.set(Occupant::Gone(reason)),
         };
-        let child = Child {
-            name: self.name,
-            restart: self.restart,
-            stop_deadline: self.stop_deadline,
-            start: Box::new(start),
-            vacate: Box::new(vacate),
-        };
+        let child =
+            Child { settings, place: place.clone(), launch: Box::new(launch), vacate: Box::new(vacate) };
         (child, place)
+    }
+}
+
+impl ChildSpec<SupervisorMessage> {
+    /// A permanent child that is a supervisor. `init` makes it, at each start anew, with specifications of its children:
+    /// the whole subtree starts afresh, after the old one has ended as a whole.
+    ///
+    /// It has started when its children have, and has no deadlines of its own unless they are set. The reference that
+    /// survives its restarts is `SupervisorRef::from` the [`ChildRef`](crate::ChildRef).
+    pub fn supervisor(
+        name: impl Into<String>,
+        init: impl FnMut() -> Supervisor + Send + 'static,
+    ) -> ChildSpec<SupervisorMessage> {
+        ChildSpec::new(name, init)
     }
 }
 
 impl<M> fmt::Debug for ChildSpec<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildSpec")
-            .field("name", &self.name)
-            .field("restart", &self.restart)
+            .field("name", &self.settings.name)
+            .field("restart", &self.settings.restart)
             .finish_non_exhaustive()
     }
 }
 
-/// Makes the actor of a child and waits for its start hook.
-type Start = Box<dyn FnMut(&System) -> BoxFuture<'static, Result<Pid, String>> + Send>;
+/// Resolves when a start hook is over, or with the reason why it never will be.
+pub(crate) type Started = BoxFuture<'static, Result<(), AskError>>;
 
-/// Makes the actor of a child whose messages are `M`; the answer comes when its start hook is over.
-type Make<M> =
-    Box<dyn FnMut(&System, SpawnOptions<M>) -> Result<(ActorRef<M>, reply::Answer<()>), String> + Send>;
+/// An actor that was spawned and whose messages are `M`.
+struct Made<M> {
+    actor: ActorRef<M>,
+    remains: Option<Arc<Remains>>,
+    started: Started,
+}
+
+/// Makes and spawns the actor of a child whose messages are `M`.
+type Make<M> = Box<dyn FnMut(&System, SpawnOptions<M>) -> Result<Made<M>, String> + Send>;
+
+/// Makes and spawns the actor of a child, whatever its messages are.
+type Launcher = Box<dyn FnMut(&System) -> Result<Launch, String> + Send>;
+
+/// An actor that was spawned for a child.
+pub(crate) struct Launch {
+    pub(crate) tenant: Tenant,
+    pub(crate) started: Started,
+    /// Lets the holders of references find it.
+    pub(crate) occupy: Box<dyn FnOnce() + Send>,
+}
 
 /// A child as its supervisor sees it.
 pub(crate) struct Child {
-    pub(crate) name: String,
-    pub(crate) restart: Restart,
-    pub(crate) stop_deadline: Duration,
-    start: Start,
+    pub(crate) settings: Settings,
+    /// An `Arc<Place<M>>` inside.
+    pub(crate) place: Arc<dyn Any + Send + Sync>,
+    launch: Launcher,
     vacate: Box<dyn Fn(Vacancy) + Send>,
 }
 
@@ -158,9 +221,9 @@ pub(crate) enum Vacancy {
 }
 
 impl Child {
-    /// Makes the actor and waits for its start hook.
-    pub(crate) fn start(&mut self, system: &System) -> BoxFuture<'static, Result<Pid, String>> {
-        (self.start)(system)
+    /// Makes and spawns the actor.
+    pub(crate) fn launch(&mut self, system: &System) -> Result<Launch, String> {
+        (self.launch)(system)
     }
 
     /// Tells the holders of references that the child is not there.
@@ -172,159 +235,5 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.vacate(Vacancy::Gone(ExitReason::NoProcess));
-    }
-}
-
-/// Where the references of a child find its present actor.
-pub(crate) struct Place<M> {
-    state: Lock<Occupant<M>>,
-    /// Fires after each change of `state`.
-    changed: Event,
-}
-
-enum Occupant<M> {
-    Awaited,
-    Running(ActorRef<M>),
-    Gone(ExitReason),
-}
-
-impl<M> Place<M> {
-    fn set(&self, occupant: Occupant<M>) {
-        let mut state = self.state.lock();
-        // The first reason stays: dropping the child afterwards says less.
-        if matches!((&*state, &occupant), (Occupant::Gone(_), Occupant::Gone(_))) {
-            return;
-        }
-        let old = std::mem::replace(&mut *state, occupant);
-        drop(state);
-        drop(old);
-        self.changed.notify(usize::MAX);
-    }
-}
-
-/// A reference to a supervised child: always to the actor that fills its place at the moment. Cheap to clone.
-///
-/// While the child is being restarted, [`ChildRef::send`] and [`ChildRef::ask`] wait for it.
-pub struct ChildRef<M> {
-    system: System,
-    place: Arc<Place<M>>,
-}
-
-impl<M: Send + 'static> ChildRef<M> {
-    pub(crate) fn new(system: System, place: Arc<Place<M>>) -> ChildRef<M> {
-        ChildRef { system, place }
-    }
-
-    /// The present actor; `None` while it is being restarted or when it is gone.
-    pub fn actor(&self) -> Option<ActorRef<M>> {
-        match &*self.place.state.lock() {
-            Occupant::Running(actor) => Some(actor.clone()),
-            Occupant::Awaited | Occupant::Gone(_) => None,
-        }
-    }
-
-    /// The present actor's PID, which changes with each restart.
-    pub fn pid(&self) -> Option<Pid> {
-        self.actor().map(|actor| actor.pid())
-    }
-
-    /// Waits for the child to be there.
-    ///
-    /// # Errors
-    /// Why it is gone: it ended and is not restarted, it was removed, or its supervisor ended.
-    pub async fn ready(&self) -> Result<ActorRef<M>, ExitReason> {
-        self.other_than(None).await
-    }
-
-    /// Waits for an actor that is not `ended`.
-    async fn other_than(&self, ended: Option<Pid>) -> Result<ActorRef<M>, ExitReason> {
-        loop {
-            let changed = self.place.changed.listen();
-            match &*self.place.state.lock() {
-                Occupant::Running(actor) if Some(actor.pid()) != ended => return Ok(actor.clone()),
-                Occupant::Gone(reason) => return Err(reason.clone()),
-                Occupant::Running(_) | Occupant::Awaited => {}
-            }
-            changed.await;
-        }
-    }
-
-    /// As [`ActorRef::send`]; a message that meets the child's end goes to its successor.
-    ///
-    /// # Errors
-    /// As [`ActorRef::send`]; [`SendError::Closed`] only when the child is gone.
-    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
-        let (mut message, mut ended) = (message, None);
-        loop {
-            let actor = match self.other_than(ended).await {
-                Ok(actor) => actor,
-                Err(reason) => return Err(SendError::Closed { message, reason }),
-            };
-            match actor.send(message).await {
-                Err(SendError::Closed { message: back, .. }) => message = back,
-                result => return result,
-            }
-            ended = Some(actor.pid());
-        }
-    }
-
-    /// As [`ActorRef::try_send`].
-    ///
-    /// # Errors
-    /// As [`ActorRef::try_send`]; [`TrySendError::Full`] also while the child is being restarted.
-    pub fn try_send(&self, message: M) -> Result<(), TrySendError<M>> {
-        let gone = match &*self.place.state.lock() {
-            Occupant::Running(actor) => Ok(Some(actor.clone())),
-            Occupant::Awaited => Ok(None),
-            Occupant::Gone(reason) => Err(reason.clone()),
-        };
-        match gone {
-            Ok(Some(actor)) => actor.try_send(message),
-            Ok(None) => Err(TrySendError::Full(message)),
-            Err(reason) => Err(TrySendError::Closed { message, reason }),
-        }
-    }
-
-    /// As [`ActorRef::ask`].
-    ///
-    /// # Errors
-    /// As [`ChildRef::ask_within`].
-    pub async fn ask<R: Send + 'static>(&self, make: impl FnOnce(ReplyTo<R>) -> M) -> Result<R, AskError> {
-        self.ask_within(ASK_DEADLINE, make).await
-    }
-
-    /// As [`ActorRef::ask_within`]; the deadline includes the wait for a restart.
-    ///
-    /// # Errors
-    /// [`AskError`]. A question that was taken by an actor that then ended is not asked again.
-    pub async fn ask_within<R: Send + 'static>(
-        &self,
-        deadline: Duration,
-        make: impl FnOnce(ReplyTo<R>) -> M,
-    ) -> Result<R, AskError> {
-        let (reply, answer) = reply::channel(self.system.counters_shared());
-        let message = make(reply);
-        let round_trip = async {
-            self.send(message).await.map_err(AskError::from)?;
-            answer.await
-        };
-        self.system.runtime().timeout(deadline, round_trip).await.unwrap_or(Err(AskError::Timeout))
-    }
-}
-
-impl<M> Clone for ChildRef<M> {
-    fn clone(&self) -> ChildRef<M> {
-        ChildRef { system: self.system.clone(), place: self.place.clone() }
-    }
-}
-
-impl<M> fmt::Debug for ChildRef<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.place.state.lock();
-        match &*state {
-            Occupant::Awaited => f.write_str("ChildRef(restarting)"),
-            Occupant::Running(actor) => write!(f, "ChildRef({})", actor.pid()),
-            Occupant::Gone(reason) => write!(f, "ChildRef(gone: {reason})"),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which children a failure concerns, and which ends are failures.
 
 use hew_wire::ExitReason;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
 /// What happens to the other children when one fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,12 +28,21 @@ pub enum Restart {
 }
 
 impl Strategy {
-    /// The children, by position, that are stopped and started again when `failed` of `count` is.
-    pub(crate) fn affected(self, failed: usize, count: usize) -> Range<usize> {
+    /// The numbers of the children that are stopped and started again when number `failed` is. Children are numbered
+    /// in the order of their start.
+    pub(crate) fn affected(self, failed: u64) -> RangeInclusive<u64> {
         match self {
-            Strategy::OneForOne => failed..failed + 1,
-            Strategy::OneForAll => 0..count,
-            Strategy::RestForOne => failed..count,
+            Strategy::OneForOne => failed..=failed,
+            Strategy::OneForAll => 0..=u64::MAX,
+            Strategy::RestForOne => failed..=u64::MAX,
+        }
+    }
+
+    /// Whether children are always started one after the other, or only at first.
+    pub(crate) fn is_ordered(self) -> bool {
+        match self {
+            Strategy::OneForOne => false,
+            Strategy::OneForAll | Strategy::RestForOne => true,
         }
     }
 }
@@ -55,9 +64,10 @@ mod tests {
 
     #[test]
     fn strategies_concern_one_all_or_the_rest() {
-        assert_eq!(Strategy::OneForOne.affected(1, 4), 1..2);
-        assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
-        assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);
+        let affected = |strategy: Strategy| (0..4).filter(move |n| strategy.affected(1).contains(n));
+        assert!(affected(Strategy::OneForOne).eq([1]));
+        assert!(affected(Strategy::OneForAll).eq([0, 1, 2, 3]));
+        assert!(affected(Strategy::RestForOne).eq([1, 2, 3]));
     }
 
     #[test]
