@@ -22,6 +22,7 @@ mod counters;
 mod current;
 mod ending;
 mod error;
+mod group;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod job;
 mod lifecycle;
@@ -33,6 +34,7 @@ mod monitor;
 mod nudge;
 mod options;
 mod outside;
+mod pool;
 mod raw;
 mod reference;
 mod reply;
@@ -41,6 +43,7 @@ mod run;
 mod runtime;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod scratch;
+mod select;
 mod simulation;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod state_lock;
@@ -62,6 +65,7 @@ pub use cell::Decoder;
 pub use context::Context;
 pub use counters::{DEAD_LETTERS_WAITING_MAX, DeadLetter, DeadLetterReason, DeadLetterStream, DeadLetters};
 pub use error::{AskError, DeliverError, SendError, SpawnError, TrySendError};
+pub use group::{Ends, GROUP_ENDS_MAX, GROUP_MEMBERS_MAX, Group, GroupError};
 pub use lifecycle::Lifecycle;
 pub use mailbox::{BULK_MIN, SETTLE_MAX, SIGNALS_MAX};
 pub use metrics::{TIME_BUCKETS, Times, TypeMetrics};
@@ -71,6 +75,10 @@ pub use options::{
     SpawnOptions, SystemConfig, Weigh,
 };
 pub use outside::Outside;
+pub use pool::{
+    Broadcast, LEAST_LOADED_SCAN_MAX, POOL_MEMBERS_MAX, Pool, PoolError, PoolSendError, PoolStrategy,
+    VIRTUAL_POINTS,
+};
 pub use raw::RawMessage;
 pub use reference::{
     ASK_DEADLINE, ActorRef, BoxFuture, Outgoing, Refused, RemoteActor, RemoteMailbox, Sending,
@@ -78,6 +86,7 @@ pub use reference::{
 pub use reply::{Raw, RawReply, ReplySink, ReplyTo};
 pub use run::MESSAGES_PER_TURN;
 pub use runtime::{Elapsed, Runtime, RuntimeConfig, Sleep, WORKERS_MAX};
+pub use select::{Select, SelectError, SelectOk, SelectOkError, select, select_ok, select_within};
 pub use simulation::{POLLS_PER_INSTANT_MAX, Simulation, Stuck, UNIX_MS_BASE};
 pub use supervisor::{
     AddChildError, BACKOFF_MAX, BACKOFF_MIN, CALLERS_MAX, CHILD_DEADLINE, CHILDREN_MAX, ChildInfo, ChildRef,
