@@ -30,6 +30,8 @@ mod living;
 mod lock;
 mod mailbox;
 mod metrics;
+#[cfg(all(test, loom))]
+mod models;
 mod monitor;
 mod nudge;
 mod options;
@@ -41,6 +43,8 @@ mod reply;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod run;
 mod runtime;
+#[cfg(all(test, shuttle))]
+mod scenarios;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod scratch;
 mod select;

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod checked;
 mod test;
 mod tidy;
 mod workspace;
@@ -25,7 +26,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run every test (unit, documentation, integration, processes, C); the last line is `N passed, N failed`.
+    /// Run every test (unit, documentation, integration, processes, C, under checkers); the last line is `N passed, N failed`.
     Test(test::Options),
     /// Check the rules that neither the compiler nor clippy knows.
     Tidy(tidy::Options),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that can be tested, one summary line.
 
-use crate::{Failure, workspace};
+use crate::{Failure, checked, workspace};
 use cargo_metadata::Metadata;
 use std::ffi::OsString;
 use std::fmt;
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 
 /// Tests counted from the lines `test result: …` of any number of test executables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
+pub(crate) struct Count {
     passed: u64,
     failed: u64,
     ignored: u64,
@@ -42,7 +42,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     cargo.env(BINARIES_VARIABLE, metadata.target_directory.join(profile));
     cargo.args(test_arguments(&options.extra));
     let (count, succeeded) = stream(cargo, &mut std::io::stdout())?;
-    let count = count.after_exit(succeeded);
+    let mut count = count.after_exit(succeeded);
+    if options.extra.is_empty() {
+        for build in checked::BUILDS {
+            count = count.plus(build.run(&metadata)?);
+        }
+    }
     if count.ignored > 0 {
         println!("\n{} ignored", count.ignored);
     }
@@ -84,7 +89,7 @@ fn test_arguments(extra: &[OsString]) -> Vec<OsString> {
 }
 
 /// Runs `command`, shows its output on `screen` while it comes, and counts. Says too whether the command succeeded.
-fn stream(mut command: Command, screen: &mut impl Write) -> Result<(Count, bool), Failure> {
+pub(crate) fn stream(mut command: Command, screen: &mut impl Write) -> Result<(Count, bool), Failure> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -108,6 +113,14 @@ fn stream(mut command: Command, screen: &mut impl Write) -> Result<(Count, bool)
 }
 
 impl Count {
+    fn plus(self, other: Count) -> Count {
+        Count {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            ignored: self.ignored + other.ignored,
+        }
+    }
+
     /// Adds `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; …`; any other line changes nothing.
     fn add_line(&mut self, line: &str) {
         // A test that leaves its line open pushes the result away from the start of the line.
@@ -127,7 +140,7 @@ impl Count {
     }
 
     /// A test executable that does not compile or is killed prints no result: cargo's own failure counts as one.
-    fn after_exit(mut self, succeeded: bool) -> Count {
+    pub(crate) fn after_exit(mut self, succeeded: bool) -> Count {
         if !succeeded && self.failed == 0 {
             self.failed = 1;
         }
@@ -165,6 +178,8 @@ mod tests {
         }
         assert_eq!(count, Count { passed: 14, failed: 4, ignored: 1 });
         assert_eq!(count.to_string(), "14 passed, 4 failed");
+        let more = Count { passed: 1, failed: 2, ignored: 3 };
+        assert_eq!(count.plus(more), Count { passed: 15, failed: 6, ignored: 4 });
     }
 
     #[test]
@@ -173,6 +188,13 @@ mod tests {
         assert_eq!(good.after_exit(true), good);
         assert_eq!(good.after_exit(false).failed, 1);
         assert_eq!(Count { failed: 2, ..good }.after_exit(false).failed, 2);
+    }
+
+    #[test]
+    fn two_runs_add_up() {
+        let (first, second) =
+            (Count { passed: 5, failed: 1, ignored: 2 }, Count { passed: 40, failed: 0, ignored: 7 });
+        assert_eq!(first.plus(second), Count { passed: 45, failed: 1, ignored: 9 });
     }
 
     #[test]

@@ -61,6 +61,8 @@ const DOORS: &[(&str, &[Thing])] = &[
     // The clock, timers, seeds and threads of every node that does not run in virtual time.
     ("hew-actor/src/runtime", THROUGH_RUNTIME),
     ("hew-actor/src/threads", THROUGH_RUNTIME),
+    // Where the clock and the threads of a checker replace them.
+    ("hew-actor/src/sync", &[Clock, Timer, Thread]),
     // Virtual time starts at some `Instant`, and there is no other way to make one.
     ("hew-actor/src/simulation", &[Clock]),
 ];
