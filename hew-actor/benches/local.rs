@@ -71,7 +71,13 @@ fn one_way(run: &Run, name: &str, workers: usize, senders: u64) -> Result<(), Fa
         run.time(20_000, 1 << 26, |count| scenes::one_way(system, senders, count))
     })?
     .rate();
-    let line = Line::new(name, "msg/s", &rate);
+    let channel = on_workers(workers, |system| {
+        run.time(20_000, 1 << 26, |count| limits::channel(system, senders, count))
+    })?
+    .rate();
+    let line = Line::new(name, "msg/s", &rate)
+        .with("channel", channel.median())
+        .with("channel_ratio", rate.median() / channel.median());
     match (senders, workers) {
         (1, 1) => line.limit(run.time(20_000, 1 << 26, limits::queue_in_one_thread)?.rate()),
         (1, _) => line.limit(run.time(20_000, 1 << 26, limits::queue_between_threads)?.rate()),
@@ -130,7 +136,7 @@ fn ring(run: &Run, name: &str, workers: usize) -> Result<(), Failure> {
     if !run.wants(name) {
         return Ok(());
     }
-    let hops = run.scale(2_000_000, 20_000);
+    let hops = run.scale(10_000_000, 20_000);
     let rate = on_workers(workers, |system| {
         let ring = scenes::Ring::join(system)?;
         ring.turn(hops / 10)?;

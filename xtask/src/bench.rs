@@ -19,8 +19,11 @@ struct Suite {
 }
 
 /// Every suite, in the order in which they run when none is named.
-const SUITES: [Suite; 2] =
-    [Suite { name: "local", package: "hew-actor" }, Suite { name: "remote", package: "hew-node" }];
+const SUITES: [Suite; 3] = [
+    Suite { name: "local", package: "hew-actor" },
+    Suite { name: "savina", package: "hew-actor" },
+    Suite { name: "remote", package: "hew-node" },
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn suites_are_selected_by_name() {
-        assert_eq!(names(&[]).unwrap(), ["local", "remote"]);
+        assert_eq!(names(&[]).unwrap(), ["local", "savina", "remote"]);
         assert_eq!(names(&["remote"]).unwrap(), ["remote"]);
         assert_eq!(names(&["remote", "local", "remote"]).unwrap(), ["remote", "local"]);
     }
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn an_unknown_suite_is_answered_with_the_known_ones() {
         let text = names(&["lokal"]).unwrap_err();
-        assert!(text.contains("`lokal`") && text.contains("local, remote"), "{text}");
+        assert!(text.contains("`lokal`") && text.contains("local, savina, remote"), "{text}");
     }
 
     #[test]

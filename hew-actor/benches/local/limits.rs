@@ -4,6 +4,7 @@
 //! wake-up, no policy. A mailbox that takes messages one at a time from anybody cannot be much better.
 
 use crate::measure::Failure;
+use hew_actor::System;
 use std::hint::{black_box, spin_loop};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,6 +72,39 @@ pub(crate) fn queue_between_threads(count: u64) -> Result<Duration, Failure> {
         }
     });
     Ok(start.elapsed())
+}
+
+/// What a program without actors would use: tasks of the same runtime and a bounded channel.
+pub(crate) fn channel(system: &System, senders: u64, count: u64) -> Result<Duration, Failure> {
+    let each = count.div_ceil(senders);
+    let (sender, receiver) = async_channel::bounded::<Raw>(CAPACITY);
+    let (done, report) = std::sync::mpsc::channel();
+    let start = Instant::now();
+    for _ in 0..senders {
+        let sender = sender.clone();
+        let send = async move {
+            for number in 0..each {
+                if sender.send(black_box([number, 7])).await.is_err() {
+                    return;
+                }
+            }
+        };
+        system.runtime().spawn(send).detach();
+    }
+    drop(sender);
+    let receive = async move {
+        let mut taken = 0;
+        while let Ok(message) = receiver.recv().await {
+            taken += black_box(message)[1] / 7;
+        }
+        let _ = done.send(taken);
+    };
+    system.runtime().spawn(receive).detach();
+    let taken = report.recv_timeout(Duration::from_secs(60))?;
+    if taken != each * senders {
+        return Err(format!("the channel delivered {taken} of {}", each * senders).into());
+    }
+    Ok(start.elapsed().mul_f64(count as f64 / taken as f64))
 }
 
 /// Lets something gather: whoever looks all the time only keeps the other side from its lock.

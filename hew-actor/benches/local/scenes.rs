@@ -99,9 +99,15 @@ pub(crate) fn one_way(system: &System, senders: u64, count: u64) -> Result<Durat
 // ---- ping-pong ----
 
 enum Ball {
-    Start { partner: ActorRef<Ball>, rounds: u64, done: Sender<Duration> },
-    Ping { number: u64, from: ActorRef<Ball> },
-    Pong { number: u64 },
+    /// Boxed, because a queue has room for the largest variant in every place, and this one comes once.
+    Start(Box<Game>),
+    Ping {
+        number: u64,
+        from: ActorRef<Ball>,
+    },
+    Pong {
+        number: u64,
+    },
 }
 
 struct Game {
@@ -125,8 +131,8 @@ impl Actor for Player {
             Ball::Ping { number, from } => {
                 return outcome(from.send(Ball::Pong { number }).await);
             }
-            Ball::Start { partner, rounds, done } => {
-                self.game = Some(Game { partner, rounds, start: Instant::now(), done });
+            Ball::Start(game) => {
+                self.game = Some(Game { start: Instant::now(), ..*game });
                 0
             }
             Ball::Pong { number } => number + 1,
@@ -152,7 +158,8 @@ fn outcome<E: std::fmt::Display>(result: Result<(), E>) -> Outcome {
 pub(crate) fn ping_pong(system: &System, rounds: u64) -> Result<Duration, Failure> {
     let (server, partner) = (system.spawn(Player::default()), system.spawn(Player::default()));
     let (done, report) = channel();
-    server.try_send(Ball::Start { partner, rounds, done }).map_err(gone)?;
+    let game = Game { partner, rounds, start: Instant::now(), done };
+    server.try_send(Ball::Start(Box::new(game))).map_err(gone)?;
     wait(&report)
 }
 
@@ -240,7 +247,8 @@ pub(crate) fn spawn_stop(system: &System, count: u64) -> Result<Duration, Failur
             for actor in &actors {
                 actor.stop();
             }
-            for actor in &actors {
+            // The youngest first: then most of the others have ended, and nothing has to be set up to hear of it.
+            for actor in actors.iter().rev() {
                 spawner.ended(actor.pid()).await;
             }
             left -= batch;
