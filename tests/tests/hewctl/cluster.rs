@@ -52,7 +52,7 @@ fn an_operator_sees_the_cluster_and_talks_to_its_actors() {
     failure(1, &["nobody is registered as \"nobody\""], &["send", "nobody", "0"]);
     failure(1, &["\"visits\"", "message type 9"], &["ask", "visits", "9"]);
     failure(2, &["not JSON"], &["send", "visits", "0", "{"]);
-    failure(124, &["\"wall\"", "no answer within the deadline"], &["ask", "wall", "0", "--timeout", "0.5"]);
+    failure(124, &["\"wall\"", "no answer within the deadline"], &["ask", "wall", "0", "--timeout", "4"]);
     assert_eq!(scene.operator(&address, &["ask", "visits", "1"]).stdout, "12");
 
     second.signal(Signal::TERM);
