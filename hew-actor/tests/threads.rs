@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use futures_lite::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use hew_actor::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -261,4 +262,30 @@ fn spawning_and_stopping_from_many_tasks_leaves_nobody() {
         assert_eq!(pids.len(), 8000, "a PID was used twice");
         assert_eq!(system.len(), 0);
     });
+}
+
+/// The worker that sleeps serves the sockets itself: what becomes ready there is a job of its own, which it must see although
+/// nobody else has woken it. There is no alarm that would wake it by chance.
+#[test]
+fn a_task_goes_on_when_its_socket_is_ready_and_nothing_else_happens() {
+    let runtime = Runtime::start(RuntimeConfig { workers: 1, ..RuntimeConfig::default() }).unwrap();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ours = async_io::Async::new(ours).unwrap();
+    theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let echo = runtime.spawn(async move {
+        let mut byte = [0];
+        while (&ours).read_exact(&mut byte).await.is_ok() {
+            (&ours).write_all(&byte).await.unwrap();
+        }
+    });
+    for round in 0..2_000_u32 {
+        let byte = [round as u8];
+        std::io::Write::write_all(&mut &theirs, &byte).unwrap();
+        let mut back = [0];
+        std::io::Read::read_exact(&mut &theirs, &mut back)
+            .unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_eq!(back, byte);
+    }
+    drop(theirs);
+    runtime.block_on(echo);
 }

@@ -2,7 +2,7 @@
 
 use super::alarms::Alarms;
 use super::idle::{Idle, waker};
-use super::parker::Parker;
+use super::parker::{Bed, Parker};
 use super::queue::RunQueue;
 use super::tasks::Tasks;
 use crate::job::Job;
@@ -28,6 +28,8 @@ thread_local! {
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     /// The runtime whose job this thread runs, whether as a worker or as one of the blocking pool; 0 for other threads.
     static EMPLOYER: Cell<u64> = const { Cell::new(0) };
+    /// This worker sleeps: what it schedules now, it does on behalf of the sockets that it serves meanwhile.
+    static ASLEEP: Cell<bool> = const { Cell::new(false) };
     /// This thread runs what is left after a shutdown.
     static SWEEPING: Cell<bool> = const { Cell::new(false) };
     /// This thread ends everything after a shutdown, and looks once more for what it brings itself.
@@ -90,6 +92,13 @@ impl Core {
         (id == self.id).then_some(worker)
     }
 
+    /// Sleeps until somebody wakes this worker, which this thread is, or until the deadline.
+    pub(super) fn sleep(&self, worker: usize, bed: &mut Bed, deadline: Option<Instant>) {
+        ASLEEP.set(true);
+        self.parkers[worker].sleep(bed, deadline);
+        ASLEEP.set(false);
+    }
+
     /// This thread is a worker from now on.
     pub(super) fn enlist(&self, worker: usize) {
         WORKER.set((self.id, worker));
@@ -107,7 +116,9 @@ impl Core {
         let Some(worker) = self.worker() else { return self.inject(job, priority) };
         let waiting = self.stations[worker].queue.push(job, priority);
         if self.idle.sleepers() > 0 {
-            if waiting >= BACKLOG {
+            if ASLEEP.get() {
+                self.parkers[worker].wake();
+            } else if waiting >= BACKLOG {
                 self.idle.wake_one(waker(&self.parkers));
             } else {
                 self.idle.watch(waker(&self.parkers));

@@ -164,7 +164,7 @@ impl Worker {
                 Role::Sleeper => None,
                 Role::Watch { looking } => self.next_look(looking.then_some(tick)),
             };
-            self.core.parkers[self.number].sleep(&mut self.bed, deadline);
+            self.core.sleep(self.number, &mut self.bed, deadline);
             match self.core.idle.role(self.number) {
                 Role::Awake => {
                     self.searching = true;
