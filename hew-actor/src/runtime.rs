@@ -46,6 +46,8 @@ impl Default for RuntimeConfig {
 #[derive(Clone)]
 pub struct Runtime {
     inner: Inner,
+    /// Tasks that are spawned by this handle are vital.
+    vital: bool,
 }
 
 #[derive(Clone)]
@@ -69,11 +71,27 @@ impl Runtime {
     }
 
     pub(crate) fn real(threads: Arc<Threads>) -> Runtime {
-        Runtime { inner: Inner::Threads(threads) }
+        Runtime { inner: Inner::Threads(threads), vital: false }
     }
 
     pub(crate) fn simulated(world: Arc<World>) -> Runtime {
-        Runtime { inner: Inner::Simulated(world) }
+        Runtime { inner: Inner::Simulated(world), vital: false }
+    }
+
+    /// A handle of the same runtime whose tasks are *vital*: they go on also while actors block all workers.
+    ///
+    /// Vital tasks run on the workers, in turn with everything else. When none of them was begun for two to four
+    /// milliseconds, and when an alarm is as late, a thread of its own sees to them, which never runs an actor. For links
+    /// and whatever must answer for its node; a vital task that blocks, blocks the others. Simulated, it is the same handle.
+    ///
+    /// # Errors
+    /// The operating system refused that thread, which the first call starts.
+    pub fn vital(&self) -> io::Result<Runtime> {
+        match &self.inner {
+            Inner::Threads(threads) => threads.employ_steward()?,
+            Inner::Simulated(_) => {}
+        }
+        Ok(Runtime { inner: self.inner.clone(), vital: true })
     }
 
     /// Runs a future on this runtime. After [`Runtime::shutdown`] the future is dropped without running.
@@ -82,7 +100,7 @@ impl Runtime {
     /// awaits it, ends the process.
     pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
         match &self.inner {
-            Inner::Threads(threads) => threads.spawn(future),
+            Inner::Threads(threads) => threads.spawn(future, self.vital),
             Inner::Simulated(world) => world.spawn(future),
         }
     }

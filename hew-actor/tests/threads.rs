@@ -289,3 +289,88 @@ fn a_task_goes_on_when_its_socket_is_ready_and_nothing_else_happens() {
     drop(theirs);
     runtime.block_on(echo);
 }
+
+/// A vital task goes on while actors block every worker: its alarms, its socket, and what wakes it from elsewhere.
+#[test]
+fn vital_tasks_go_on_while_actors_block_all_workers() {
+    for workers in [1, 2] {
+        let runtime = Runtime::start(RuntimeConfig { workers, ..RuntimeConfig::default() }).unwrap();
+        let vital = runtime.vital().unwrap();
+        let system = System::new(runtime.clone(), SystemConfig::default());
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = async_io::Async::new(ours).unwrap();
+        let sleeper = vital.clone();
+        let echo = vital.spawn(async move {
+            let mut byte = [0];
+            while (&ours).read_exact(&mut byte).await.is_ok() {
+                sleeper.sleep(Duration::from_millis(1)).await;
+                (&ours).write_all(&byte).await.unwrap();
+            }
+        });
+        // The blocked handlers and this thread.
+        let released = Arc::new(std::sync::Barrier::new(workers + 1));
+        let begun = Arc::new(AtomicU64::new(0));
+        for _ in 0..workers {
+            let (released, begun) = (released.clone(), begun.clone());
+            system.spawn(Blocks { begun, released }).try_send(()).unwrap();
+        }
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while begun.load(Ordering::SeqCst) < workers as u64 {
+            assert!(std::time::Instant::now() < deadline, "the actors did not begin");
+            std::thread::yield_now();
+        }
+        theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        for round in 0..20_u8 {
+            std::io::Write::write_all(&mut &theirs, &[round]).unwrap();
+            let mut back = [0];
+            std::io::Read::read_exact(&mut &theirs, &mut back).unwrap();
+            assert_eq!(back, [round]);
+        }
+        released.wait();
+        drop(theirs);
+        runtime.block_on(echo);
+        runtime.shutdown();
+    }
+}
+
+struct Blocks {
+    begun: Arc<AtomicU64>,
+    released: Arc<std::sync::Barrier>,
+}
+
+impl Actor for Blocks {
+    type Message = ();
+
+    async fn handle(&mut self, (): (), _: &mut Context<()>) -> Outcome {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.released.wait();
+        Outcome::Stop
+    }
+}
+
+/// Neither vital tasks that never rest nor actors that never rest keep the others from their turns.
+#[test]
+fn vital_tasks_and_actors_take_turns() {
+    let runtime = Runtime::start(RuntimeConfig { workers: 1, ..RuntimeConfig::default() }).unwrap();
+    let vital = runtime.vital().unwrap();
+    let turns: [Arc<AtomicU64>; 2] = Default::default();
+    let [of_vital, of_others] = turns.clone();
+    let tasks = [(vital, of_vital), (runtime.clone(), of_others)].map(|(runtime, turns)| {
+        runtime.spawn(async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                futures_lite::future::yield_now().await;
+            }
+        })
+    });
+    let count = |turns: &Arc<AtomicU64>| turns.load(Ordering::Relaxed);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while turns.iter().any(|turns| count(turns) < 10_000) {
+        assert!(std::time::Instant::now() < deadline, "{turns:?}");
+        std::thread::yield_now();
+    }
+    drop(tasks);
+    runtime.shutdown();
+    let (of_vital, of_others) = (count(&turns[0]), count(&turns[1]));
+    assert!(of_vital < 3 * of_others && of_others < 3 * of_vital, "{of_vital} and {of_others} turns");
+}

@@ -169,14 +169,14 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
-    /// Runs everything of the node on this runtime, which stays the caller's. Default: one thread for the links and
-    /// [`NodeBuilder::workers`] for actors, which end with the node.
+    /// Runs everything of the node on this runtime, which stays the caller's. Default: that of the system that was given, or
+    /// else one with [`NodeBuilder::workers`], which ends with the node.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.settings.runtime = Some(runtime);
         self
     }
 
-    /// Threads for actors, 1 to 256. Default: as many as there are processors.
+    /// Threads that run actors and links, 1 to 256. One more sees to the links when handlers block all of these. Default: as many as there are processors.
     pub fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = Some(workers);
         self
@@ -329,48 +329,44 @@ fn name(setting: &'static str, text: &str) -> Result<Name, StartError> {
     Name::new(text).map_err(|error| StartError::Name { setting, error })
 }
 
-/// What the node runs on, and what of it ends with the node.
+/// What the node runs on.
 struct Threads {
-    links: Runtime,
     actors: Runtime,
-    owns_links: bool,
-    owns_actors: bool,
+    /// The handle for links and the control plane, whose tasks are vital: no actor that blocks its worker can make the node
+    /// look dead.
+    links: Runtime,
+    /// They end with the node.
+    owned: bool,
 }
 
 impl Threads {
     fn start(settings: &Settings) -> Result<Threads, StartError> {
-        if let Some(runtime) = &settings.runtime {
-            let (links, actors) = (runtime.clone(), runtime.clone());
-            return Ok(Threads { links, actors, owns_links: false, owns_actors: false });
-        }
-        let config = |name: &str, workers: Option<usize>| {
-            let defaults = RuntimeConfig::default();
-            RuntimeConfig {
-                name: format!("hew-{name}-{}", settings.id),
-                workers: workers.unwrap_or(defaults.workers),
-                ..defaults
+        let (actors, owned) = match (&settings.runtime, &settings.system) {
+            (Some(runtime), _) => (runtime.clone(), false),
+            (None, Some(system)) => (system.runtime().clone(), false),
+            (None, None) => {
+                let defaults = RuntimeConfig::default();
+                let config = RuntimeConfig {
+                    name: format!("hew-{}", settings.id),
+                    workers: settings.workers.unwrap_or(defaults.workers),
+                    ..defaults
+                };
+                (Runtime::start(config).map_err(StartError::Threads)?, true)
             }
         };
-        // A thread of their own for the links: no actor that blocks its worker can make the node look dead.
-        let links = Runtime::start(config("links", Some(1))).map_err(StartError::Threads)?;
-        let actors = match &settings.system {
-            Some(system) => system.runtime().clone(),
-            None => match Runtime::start(config("actors", settings.workers)) {
-                Ok(actors) => actors,
-                Err(error) => {
-                    links.shutdown();
-                    return Err(StartError::Threads(error));
+        match actors.vital() {
+            Ok(links) => Ok(Threads { actors, links, owned }),
+            Err(error) => {
+                if owned {
+                    actors.shutdown();
                 }
-            },
-        };
-        Ok(Threads { links, actors, owns_links: true, owns_actors: settings.system.is_none() })
+                Err(StartError::Threads(error))
+            }
+        }
     }
 
     fn stop(&self) {
-        if self.owns_links {
-            self.links.shutdown();
-        }
-        if self.owns_actors {
+        if self.owned {
             self.actors.shutdown();
         }
     }
@@ -442,10 +438,7 @@ async fn start<S: Stack>(
             links.spawn(connector::dial_seed(Arc::clone(&core), seed)).detach();
         }
     }
-    let owned = Owned {
-        links: threads.owns_links.then_some(links),
-        actors: threads.owns_actors.then(|| threads.actors.clone()),
-        system: settings.system.is_none(),
-    };
+    let owned =
+        Owned { runtime: threads.owned.then(|| threads.actors.clone()), system: settings.system.is_none() };
     Ok(Node::new(core, owned, local_addr.zip(accepting), service.map(|service| service.pid())))
 }

@@ -34,8 +34,7 @@ const GOODBYE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What ends with the node.
 pub(crate) struct Owned {
-    pub(crate) links: Option<Runtime>,
-    pub(crate) actors: Option<Runtime>,
+    pub(crate) runtime: Option<Runtime>,
     pub(crate) system: bool,
 }
 
@@ -315,7 +314,7 @@ impl<S: Stack> Node<S> {
         let addr: Addr = address.parse()?;
         let core = Arc::clone(&self.inner.core);
         // A task of its own: the connection goes on when the caller does not wait for the answer.
-        let task = self.runtime().spawn(async move {
+        let task = core.shared.runtime.clone().spawn(async move {
             let seed = Some(addr.to_string());
             let link = connector::dial(&*core, &addr, None, seed).await;
             match link {
@@ -358,9 +357,9 @@ impl<S: Stack> Node<S> {
         self.inner.core.shared.peers.peer(node).map_or(0, |peer| peer.held_bytes())
     }
 
-    /// The runtime of links and timers.
+    /// The runtime that everything of this node runs on.
     pub fn runtime(&self) -> &Runtime {
-        &self.inner.core.shared.runtime
+        self.inner.core.shared.system.runtime()
     }
 
     // ---- end ----
@@ -400,7 +399,7 @@ impl<S: Stack> Node<S> {
             // The system stays with whoever gave it; the next node that gets it has a service of its own.
             self.system().kill(service);
         }
-        for runtime in [&self.inner.owned.actors, &self.inner.owned.links].into_iter().flatten() {
+        if let Some(runtime) = &self.inner.owned.runtime {
             runtime.shutdown();
         }
     }
@@ -472,7 +471,7 @@ impl<S: Stack> Drop for Inner<S> {
     fn drop(&mut self) {
         if !self.core.is_stopping() {
             self.stop();
-            for runtime in [&self.owned.actors, &self.owned.links].into_iter().flatten() {
+            if let Some(runtime) = &self.owned.runtime {
                 runtime.shutdown();
             }
         }

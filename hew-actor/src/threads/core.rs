@@ -4,6 +4,7 @@ use super::alarms::Alarms;
 use super::idle::{Idle, waker};
 use super::parker::{Bed, Parker};
 use super::queue::RunQueue;
+use super::steward::Steward;
 use super::tasks::Tasks;
 use crate::job::Job;
 use crate::options::Priority;
@@ -49,6 +50,11 @@ pub(super) struct Core {
     pub(super) parkers: Box<[Parker]>,
     /// What comes from other threads than the workers.
     pub(super) injector: RunQueue,
+    /// Vital tasks, for whichever worker comes first, or else for the steward.
+    pub(super) vital: RunQueue,
+    /// How many of them were taken.
+    vital_taken: AtomicU64,
+    pub(super) steward: Steward,
     pub(super) idle: Idle,
     pub(super) alarms: Alarms,
     pub(super) tenants: Tenants,
@@ -73,6 +79,9 @@ impl Core {
             stations: std::iter::repeat_with(station).take(workers).collect(),
             parkers: std::iter::repeat_with(Parker::default).take(workers).collect(),
             injector: RunQueue::new(),
+            vital: RunQueue::new(),
+            vital_taken: AtomicU64::new(0),
+            steward: Steward::default(),
             idle: Idle::new(),
             alarms: Alarms::new(now()),
             tenants: Tenants::default(),
@@ -97,6 +106,11 @@ impl Core {
         ASLEEP.set(true);
         self.parkers[worker].sleep(bed, deadline);
         ASLEEP.set(false);
+    }
+
+    /// This thread is the steward from now on.
+    pub(super) fn enlist_steward(&self) {
+        EMPLOYER.set(self.id);
     }
 
     /// This thread is a worker from now on.
@@ -133,6 +147,33 @@ impl Core {
         if self.concluded.load(Ordering::SeqCst) {
             self.end_late();
         }
+    }
+
+    /// Puts a vital task where the workers, which take turns with it, and the steward find it.
+    pub(super) fn schedule_vital(self: &Arc<Core>, job: Job) {
+        self.vital.push(job, Priority::Normal);
+        match self.worker() {
+            Some(worker) if ASLEEP.get() => self.parkers[worker].wake(),
+            // It comes to it after the job at hand; another one would wake up later than that.
+            Some(_) => {}
+            None => self.idle.wake_one(waker(&self.parkers)),
+        }
+        self.steward.attend();
+        fence(Ordering::SeqCst);
+        if self.concluded.load(Ordering::SeqCst) {
+            self.end_late();
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_vital(&self) -> Option<Job> {
+        let job = self.vital.pop()?;
+        self.vital_taken.fetch_add(1, Ordering::Relaxed);
+        Some(job)
+    }
+
+    pub(super) fn vital_taken(&self) -> u64 {
+        self.vital_taken.load(Ordering::Relaxed)
     }
 
     /// Something came after the shutdown. Who brings it may hold locks, so it ends on another thread.
@@ -209,6 +250,7 @@ impl Core {
         // Who brings something looks at `closed` afterwards, who closes looks for it afterwards: one sees the other.
         fence(Ordering::SeqCst);
         self.parkers.iter().for_each(Parker::wake);
+        self.steward.ask();
     }
 
     /// A worker is about to start.
@@ -282,7 +324,8 @@ impl Core {
             return 0;
         }
         let (mut count, mut scratch) = (0, Scratch::default());
-        let queues = || self.stations.iter().map(|station| &station.queue).chain([&self.injector]);
+        let queues =
+            || self.stations.iter().map(|station| &station.queue).chain([&self.injector, &self.vital]);
         while let Some(job) = queues().find_map(RunQueue::pop) {
             count += 1;
             unwind::contained(|| match job {

@@ -61,6 +61,11 @@ impl Idle {
         self.sleepers.load(Ordering::SeqCst) + self.blocked.load(Ordering::SeqCst) >= workers
     }
 
+    /// Whether a worker blocks in a job, so that it looks after nothing meanwhile.
+    pub(super) fn is_any_blocked(&self) -> bool {
+        self.blocked.load(Ordering::SeqCst) > 0
+    }
+
     /// The worker is about to sleep: it must look for work once more after this.
     pub(super) fn enter(&self, worker: usize) {
         let mut sleeping = self.sleeping.lock();

@@ -9,6 +9,7 @@ mod models;
 #[cfg_attr(any(loom, shuttle), path = "parker_model.rs")]
 mod parker;
 mod queue;
+mod steward;
 mod tasks;
 mod worker;
 
@@ -33,7 +34,9 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// Workers, what they share, and the seed stream.
 pub(crate) struct Threads {
     core: Arc<Core>,
+    /// The steward is one of them.
     workers: Lock<Vec<JoinHandle<()>>>,
+    name: String,
     rng: Lock<fastrand::Rng>,
 }
 
@@ -47,10 +50,11 @@ impl Threads {
         let threads = Threads {
             core: Arc::new(Core::new(NEXT_ID.fetch_add(1, Ordering::Relaxed), workers)),
             workers: Lock::new(Vec::new()),
+            name: config.name,
             rng: Lock::new(fastrand::Rng::with_seed(seed)),
         };
         for number in 0..workers {
-            if let Err(error) = threads.add_worker(&config.name, number) {
+            if let Err(error) = threads.add_worker(number) {
                 threads.shutdown();
                 return Err(error);
             }
@@ -58,7 +62,7 @@ impl Threads {
         Ok(threads)
     }
 
-    fn add_worker(&self, name: &str, number: usize) -> io::Result<()> {
+    fn add_worker(&self, number: usize) -> io::Result<()> {
         let core = Arc::clone(&self.core);
         core.expect_worker();
         let run = move || {
@@ -68,7 +72,7 @@ impl Threads {
             while catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {}
             core.dismiss_worker();
         };
-        match Builder::new().name(format!("{name}-{number}")).spawn(run) {
+        match Builder::new().name(format!("{}-{number}", self.name)).spawn(run) {
             Ok(worker) => {
                 self.workers.lock().push(worker);
                 Ok(())
@@ -80,9 +84,35 @@ impl Threads {
         }
     }
 
+    /// Starts the thread that sees to vital tasks, unless there is one.
+    pub(crate) fn employ_steward(&self) -> io::Result<()> {
+        // Held, so that a second caller returns only when there is one.
+        let mut workers = self.workers.lock();
+        if self.is_shut_down() || !self.core.steward.employ() {
+            return Ok(());
+        }
+        let core = Arc::clone(&self.core);
+        core.expect_worker();
+        let run = move || {
+            core.enlist_steward();
+            while catch_unwind(AssertUnwindSafe(|| steward::run(&core))).is_err() {}
+            core.dismiss_worker();
+        };
+        match Builder::new().name(format!("{}-steward", self.name)).spawn(run) {
+            Ok(steward) => workers.push(steward),
+            Err(error) => {
+                self.core.steward.dismiss();
+                self.core.dismiss_worker();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
+        vital: bool,
     ) -> Task<T> {
         if self.is_shut_down() {
             drop(future);
@@ -95,7 +125,10 @@ impl Threads {
             future.await
         };
         let core = Arc::clone(&self.core);
-        let schedule = move |runnable: Runnable| core.schedule(Job::Task(runnable), Priority::Normal);
+        let schedule = move |runnable: Runnable| match vital {
+            true => core.schedule_vital(Job::Task(runnable)),
+            false => core.schedule(Job::Task(runnable), Priority::Normal),
+        };
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(|()| future, schedule);
         self.core.tasks.note(number, runnable.waker());
         runnable.schedule();

@@ -27,6 +27,8 @@ pub(super) struct Worker {
     core: Arc<Core>,
     number: usize,
     until_outside: u32,
+    /// The next turn is that of a vital task, if one waits.
+    vital_first: bool,
     until_alarms: u32,
     /// Turns between two looks at the time.
     alarms_every: u32,
@@ -36,6 +38,8 @@ pub(super) struct Worker {
     scratch: Scratch,
     /// While it is the watch: what each worker had begun at the last look.
     seen: Vec<u64>,
+    /// The same of vital tasks.
+    seen_vital: u64,
     quiet_looks: u32,
     /// It was woken for something that it has not found yet.
     searching: bool,
@@ -48,12 +52,14 @@ impl Worker {
             core,
             number,
             until_outside: OUTSIDE_FIRST,
+            vital_first: true,
             until_alarms: 1,
             alarms_every: 1,
             looked: None,
             bed: Bed::default(),
             scratch: Scratch::default(),
             seen,
+            seen_vital: 0,
             quiet_looks: 0,
             searching: false,
         }
@@ -111,6 +117,13 @@ impl Worker {
 
     #[inline]
     fn find(&mut self) -> Option<Job> {
+        // Links and actors take turns, so that neither starves the other.
+        self.vital_first = !self.vital_first;
+        if self.vital_first
+            && let Some(job) = self.core.take_vital()
+        {
+            return Some(job);
+        }
         self.until_outside -= 1;
         if self.until_outside == 0 {
             self.until_outside = OUTSIDE_FIRST;
@@ -118,7 +131,12 @@ impl Worker {
                 return Some(job);
             }
         }
-        self.station().queue.pop().or_else(|| self.core.injector.pop()).or_else(|| self.steal(WORTH_STEALING))
+        self.station()
+            .queue
+            .pop()
+            .or_else(|| self.core.injector.pop())
+            .or_else(|| self.core.take_vital())
+            .or_else(|| self.steal(WORTH_STEALING))
     }
 
     /// Takes half of what another worker has waiting, if that is at least so many.
@@ -153,13 +171,13 @@ impl Worker {
         self.quiet_looks = 0;
         let mut tick = TICK_BUSY;
         loop {
-            if self.core.is_closed() || self.core.injector.len() > 0 || self.station().queue.len() > 0 {
+            if self.core.is_closed() || self.has_work() {
                 return self.wake_up();
             }
             let deadline = match self.core.idle.role(self.number) {
                 Role::Awake => {
                     self.searching = true;
-                    return;
+                    return self.core.steward.attend();
                 }
                 Role::Sleeper => None,
                 Role::Watch { looking } => self.next_look(looking.then_some(tick)),
@@ -168,7 +186,7 @@ impl Worker {
             match self.core.idle.role(self.number) {
                 Role::Awake => {
                     self.searching = true;
-                    return;
+                    return self.core.steward.attend();
                 }
                 Role::Sleeper => {}
                 Role::Watch { looking } => {
@@ -189,8 +207,14 @@ impl Worker {
         }
     }
 
+    /// Whether something waits that it would find.
+    fn has_work(&self) -> bool {
+        self.core.injector.len() > 0 || self.station().queue.len() > 0 || self.core.vital.len() > 0
+    }
+
     fn wake_up(&mut self) {
         self.searching = !self.core.idle.leave(self.number, waker(&self.core.parkers));
+        self.core.steward.attend();
     }
 
     /// Until when the watch sleeps.
@@ -215,6 +239,12 @@ impl Worker {
             return Sight::Nothing;
         }
         self.quiet_looks = 0;
+        let taken = self.core.vital_taken();
+        if std::mem::replace(&mut self.seen_vital, taken) == taken
+            && let Some(job) = self.core.take_vital()
+        {
+            return Sight::Stuck(job);
+        }
         let mut sight = Sight::Nothing;
         for other in (0..workers).filter(|&other| other != self.number) {
             let station = &self.core.stations[other];
