@@ -6,7 +6,8 @@ use crate::reply::ReplySink;
 use crate::system::System;
 use hew_wire::{NodeId, Pid};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Where an answer goes: the node that asked, and the number it gave to the question.
@@ -57,16 +58,17 @@ pub trait RemoteReply: Send + Sync {
     /// Called exactly once by the reply address that holds this, from any thread; must not wait.
     fn send(&self, answer: Result<Vec<u8>, AskError>);
 
-    /// The boundary for encoding the answer, if answers may hold references themselves. Default: none.
-    fn boundary(&self) -> Option<Arc<dyn Boundary>> {
-        None
+    /// Calls `encode` once, which writes the answer: inside a boundary ([`enter`]), if answers may hold references
+    /// themselves. Default: calls it.
+    fn encoding(&self, encode: &mut dyn FnMut()) {
+        encode();
     }
 }
 
 /// The node's side of encoding and decoding one message: what becomes of reply addresses and actor references in it.
 ///
 /// Errors are texts for the serde error that stops the encoding or decoding.
-pub trait Boundary: Send + Sync {
+pub trait Boundary {
     /// A reply address is being written. The sink completes the question when its answer comes; dropping the sink, or
     /// [`ReplySink::revoke`], gives the question back to the message.
     ///
@@ -100,26 +102,35 @@ pub trait Boundary: Send + Sync {
 }
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Arc<dyn Boundary>>> = const { RefCell::new(Vec::new()) };
+    /// The boundary in force; only while [`enter`] runs, which was given it as a reference.
+    static ENTERED: Cell<Option<NonNull<dyn Boundary>>> = const { Cell::new(None) };
 }
 
 /// Runs `f` with `boundary` in force on this thread; boundaries nest, the innermost counts.
-pub fn enter<R>(boundary: &Arc<dyn Boundary>, f: impl FnOnce() -> R) -> R {
-    struct Leave;
+pub fn enter<R>(boundary: &dyn Boundary, f: impl FnOnce() -> R) -> R {
+    struct Leave(Option<NonNull<dyn Boundary>>);
     impl Drop for Leave {
         fn drop(&mut self) {
-            let left = ENTERED.with_borrow_mut(Vec::pop);
-            drop(left);
+            ENTERED.set(self.0);
         }
     }
-    ENTERED.with_borrow_mut(|entered| entered.push(boundary.clone()));
-    let _leave = Leave;
+    // SAFETY: only the lifetime changes. The pointer is followed by `with_current` alone, on this thread, and `Leave` takes
+    // it away before this function returns, so while `boundary` is borrowed.
+    let entered: NonNull<dyn Boundary> = unsafe {
+        std::mem::transmute::<NonNull<dyn Boundary + '_>, NonNull<dyn Boundary>>(NonNull::from(boundary))
+    };
+    let _leave = Leave(ENTERED.replace(Some(entered)));
     f()
 }
 
-/// The boundary in force on this thread, or the error for serde.
-pub(crate) fn current(what: &str) -> Result<Arc<dyn Boundary>, String> {
-    ENTERED
-        .with_borrow(|entered| entered.last().cloned())
-        .ok_or_else(|| format!("{what} can be encoded and decoded only as part of a message to another node"))
+/// Asks the boundary in force on this thread; an error for serde if there is none.
+pub(crate) fn with_current<R>(
+    what: &str,
+    f: impl FnOnce(&dyn Boundary) -> Result<R, String>,
+) -> Result<R, String> {
+    let Some(entered) = ENTERED.get() else {
+        return Err(format!("{what} can be encoded and decoded only as part of a message to another node"));
+    };
+    // SAFETY: `enter` has set it, on this thread, and runs until it has taken it away; its reference is valid until then.
+    f(unsafe { entered.as_ref() })
 }

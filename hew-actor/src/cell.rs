@@ -2,6 +2,7 @@
 
 use crate::counters::Reason;
 use crate::error::{AskError, DeliverError, TrySendError};
+use crate::inbox::{AnyInbox, TypedInbox};
 use crate::job::{ActorJob, Job, Run};
 use crate::lifecycle::Lifecycle;
 use crate::mailbox::{Mailbox, SystemMessage, Turn};
@@ -11,9 +12,9 @@ use crate::options::Priority;
 use crate::reference::ActorRef;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::system::Shared;
-use crate::unwind;
 use hew_wire::{ExitReason, Pid};
 use std::any::Any;
+use std::collections::VecDeque;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicPtr;
@@ -142,6 +143,28 @@ impl<M, T: ?Sized> Cell<M, T> {
         Ok(())
     }
 
+    /// Sends what came from another node, without waiting.
+    pub(crate) fn accept(&self, message: M) -> Result<(), DeliverError> {
+        let shared = &self.shared;
+        match self.try_send(message, false) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed { message, reason }) => {
+                shared.discard([message], Reason::NoProcess, AskError::Ended(reason), self.serial);
+                Err(DeliverError::NoProcess)
+            }
+            Err(error @ (TrySendError::Full(_) | TrySendError::Unencodable { .. })) => {
+                self.mailbox.note_dropped();
+                shared.discard([error.into_message()], Reason::Full, AskError::Full, self.serial);
+                Err(DeliverError::Full)
+            }
+        }
+    }
+
+    /// Sends as many as there is room for at once; the others stay.
+    pub(crate) fn push_all(&self, messages: &mut VecDeque<M>) {
+        self.follow(self.mailbox.push_all(messages, || self.shared.runtime.now()));
+    }
+
     pub(crate) fn stop(&self) {
         self.follow(self.mailbox.push_system(SystemMessage::Stop).1);
     }
@@ -185,6 +208,7 @@ pub(crate) trait AnyCell: Send + Sync {
     fn kill(&self, reason: ExitReason);
     fn drain(&self);
     fn deliver(&self, msg_type: i32, payload: &[u8]) -> Result<(), DeliverError>;
+    fn inbox(self: Arc<Self>) -> Box<dyn AnyInbox>;
     /// An exit signal without a link.
     fn exit(&self, from: Pid, reason: ExitReason);
     /// The exit signal of a link that exists no more.
@@ -258,28 +282,11 @@ impl<M: Send + 'static, T: Tail + 'static> AnyCell for Cell<M, T> {
     }
 
     fn deliver(&self, msg_type: i32, payload: &[u8]) -> Result<(), DeliverError> {
-        let shared = &self.shared;
-        let Some(decoder) = self.extras.as_ref().and_then(|extras| extras.decoder.as_ref()) else {
-            shared.lost(Reason::NotRemote, self.serial, 1);
-            return Err(DeliverError::NotRemote);
-        };
-        let decoded = unwind::catch(|| decoder(msg_type, payload)).unwrap_or_else(Err);
-        let message = decoded.map_err(|text| {
-            shared.lost(Reason::Undecodable, self.serial, 1);
-            DeliverError::Undecodable(text)
-        })?;
-        match self.try_send(message, false) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed { message, reason }) => {
-                shared.discard([message], Reason::NoProcess, AskError::Ended(reason), self.serial);
-                Err(DeliverError::NoProcess)
-            }
-            Err(error @ (TrySendError::Full(_) | TrySendError::Unencodable { .. })) => {
-                self.mailbox.note_dropped();
-                shared.discard([error.into_message()], Reason::Full, AskError::Full, self.serial);
-                Err(DeliverError::Full)
-            }
-        }
+        self.accept(self.decode(msg_type, payload)?)
+    }
+
+    fn inbox(self: Arc<Self>) -> Box<dyn AnyInbox> {
+        Box::new(TypedInbox { messages: VecDeque::new(), cell: self })
     }
 
     fn exit(&self, from: Pid, reason: ExitReason) {

@@ -13,6 +13,7 @@
 mod actor;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod body;
+#[allow(unsafe_code, reason = "see docs/unsafe.md")]
 pub mod boundary;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod cell;
@@ -23,6 +24,7 @@ mod current;
 mod ending;
 mod error;
 mod group;
+mod inbox;
 #[allow(unsafe_code, reason = "see docs/unsafe.md")]
 mod job;
 mod lifecycle;
@@ -70,6 +72,7 @@ pub use context::Context;
 pub use counters::{DEAD_LETTERS_WAITING_MAX, DeadLetter, DeadLetterReason, DeadLetterStream, DeadLetters};
 pub use error::{AskError, DeliverError, SendError, SpawnError, TrySendError};
 pub use group::{Ends, GROUP_ENDS_MAX, GROUP_MEMBERS_MAX, Group, GroupError};
+pub use inbox::{Delivered, Inbox};
 pub use lifecycle::Lifecycle;
 pub use mailbox::{BULK_MIN, SETTLE_MAX, SIGNALS_MAX};
 pub use metrics::{TIME_BUCKETS, Times, TypeMetrics};

@@ -25,8 +25,7 @@ impl RawMessage {
     /// The decoder of actors whose message this is: copies the payload and takes the frame's reply address, if any.
     pub fn decoder() -> Decoder<RawMessage> {
         Arc::new(|msg_type, payload| {
-            let reply = boundary::current("a raw message")
-                .and_then(|boundary| boundary.import_frame_reply())
+            let reply = boundary::with_current("a raw message", |boundary| boundary.import_frame_reply())
                 .ok()
                 .map(RawReply::from_remote_raw);
             Ok(RawMessage { msg_type, payload: payload.to_vec(), reply })

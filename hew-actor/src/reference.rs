@@ -457,17 +457,18 @@ impl<M> fmt::Debug for ActorRef<M> {
 impl<M> Serialize for ActorRef<M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
-        let boundary = boundary::current("an actor reference").map_err(S::Error::custom)?;
-        boundary.export_actor(self.pid()).map_err(S::Error::custom)?.serialize(serializer)
+        let pid = boundary::with_current("an actor reference", |boundary| boundary.export_actor(self.pid()));
+        pid.map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
 impl<'de, M: Serialize + Send + 'static> Deserialize<'de> for ActorRef<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ActorRef<M>, D::Error> {
         use serde::de::Error;
-        let boundary = boundary::current("an actor reference").map_err(D::Error::custom)?;
+        boundary::with_current("an actor reference", |_| Ok(())).map_err(D::Error::custom)?;
         let pid = Pid::deserialize(deserializer)?;
-        match boundary.import_actor(pid).map_err(D::Error::custom)? {
+        let imported = boundary::with_current("an actor reference", |boundary| boundary.import_actor(pid));
+        match imported.map_err(D::Error::custom)? {
             ImportedActor::Remote(system, mailbox) => Ok(ActorRef::remote_encoded(&system, pid, mailbox)),
             ImportedActor::Local(system) => match system.resolve(pid) {
                 Some(reference) => Ok(reference),

@@ -1,6 +1,6 @@
 //! Reply addresses: values that answer one question once.
 
-use crate::boundary::{self, ExportedReply, RemoteReply, ReplyAddress};
+use crate::boundary::{self, Boundary, ExportedReply, RemoteReply, ReplyAddress};
 use crate::counters::{Counters, Reason};
 use crate::current;
 use crate::error::AskError;
@@ -50,11 +50,10 @@ impl<T: Send + 'static> ReplyTo<T> {
             Some(Target::Remote { relay, encode }) => {
                 // A panic in T's Serialize leaves the target in place, so that the asker still hears of it.
                 let encode_all = || encode(&value).map_err(AskError::Unencodable);
-                let answer = match relay.reply.boundary() {
-                    Some(boundary) => boundary::enter(&boundary, encode_all),
-                    None => encode_all(),
-                };
-                relay.complete(answer);
+                let mut answer = None;
+                relay.reply.encoding(&mut || answer = Some(encode_all()));
+                let never = || Err(AskError::Unencodable("the answer was not encoded".into()));
+                relay.complete(answer.unwrap_or_else(never));
             }
             None => {}
         }
@@ -147,10 +146,11 @@ impl<T: Send + 'static> fmt::Debug for ReplyTo<T> {
 impl<T: DeserializeOwned + Send + 'static> Serialize for ReplyTo<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
-        let boundary = boundary::current("a reply address").map_err(S::Error::custom)?;
         let decode = |bytes: &[u8]| decode_value(bytes).map_err(|error| error.to_string());
-        let sink = self.export(decode).ok_or_else(|| S::Error::custom("this reply address was answered"))?;
-        match boundary.export_reply(sink).map_err(S::Error::custom)? {
+        let export = |boundary: &dyn Boundary| {
+            boundary.export_reply(self.export(decode).ok_or("this reply address was answered")?)
+        };
+        match boundary::with_current("a reply address", export).map_err(S::Error::custom)? {
             ExportedReply::Frame => serializer.serialize_none(),
             ExportedReply::Address(address) => serializer.serialize_some(&address),
         }
@@ -160,11 +160,13 @@ impl<T: DeserializeOwned + Send + 'static> Serialize for ReplyTo<T> {
 impl<'de, T: Serialize + Send + 'static> Deserialize<'de> for ReplyTo<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ReplyTo<T>, D::Error> {
         use serde::de::Error;
-        let boundary = boundary::current("a reply address").map_err(D::Error::custom)?;
-        let reply = match Option::<ReplyAddress>::deserialize(deserializer)? {
+        // Asked even for what is read before it, so that the error is about the boundary if there is none.
+        boundary::with_current("a reply address", |_| Ok(())).map_err(D::Error::custom)?;
+        let address = Option::<ReplyAddress>::deserialize(deserializer)?;
+        let reply = boundary::with_current("a reply address", |boundary| match address {
             None => boundary.import_frame_reply(),
             Some(address) => boundary.import_reply(address),
-        };
+        });
         Ok(ReplyTo::from_remote(reply.map_err(D::Error::custom)?))
     }
 }

@@ -69,11 +69,10 @@ impl Node {
         }
         let frame = Arc::new(Frame { node: self.own(), reply: Mutex::default() });
         let mut payload = Vec::new();
-        let entered: Arc<dyn Boundary> = frame.clone();
         let msg_type =
-            boundary::enter(&entered, || encode(&frame, &mut payload)).map_err(Refused::Unencodable)?;
+            boundary::enter(&*frame, || encode(&frame, &mut payload)).map_err(Refused::Unencodable)?;
         let reply = frame.reply.lock().unwrap().take();
-        let arrived: Arc<dyn Boundary> = Arc::new(Frame { node: self.peer(), reply: Mutex::new(reply) });
+        let arrived = Frame { node: self.peer(), reply: Mutex::new(reply) };
         let peer = self.peer();
         let delivered = boundary::enter(&arrived, || peer.system.deliver(target, None, msg_type, &payload));
         if let (Err(error), Some(reference)) = (delivered, reply) {
@@ -91,7 +90,7 @@ impl Node {
     fn answered(&self, reference: u64, answer: Result<Vec<u8>, AskError>) {
         let sink = self.questions.lock().unwrap().1.remove(&reference);
         let Some(sink) = sink else { return };
-        let entered: Arc<dyn Boundary> = Arc::new(Frame { node: self.own(), reply: Mutex::default() });
+        let entered = Frame { node: self.own(), reply: Mutex::default() };
         boundary::enter(&entered, || sink.complete(answer.as_deref().map_err(Clone::clone)));
     }
 
@@ -165,8 +164,8 @@ impl RemoteReply for Answering {
         self.node.peer().answered(self.reference, answer);
     }
 
-    fn boundary(&self) -> Option<Arc<dyn Boundary>> {
-        Some(Arc::new(Frame { node: self.node.clone(), reply: Mutex::default() }))
+    fn encoding(&self, encode: &mut dyn FnMut()) {
+        boundary::enter(&Frame { node: self.node.clone(), reply: Mutex::default() }, encode);
     }
 }
 
@@ -405,7 +404,7 @@ fn a_message_that_found_the_link_full_comes_back_whole() {
 fn a_revoked_sink_gives_the_question_back() {
     two_nodes(|a, _| async move {
         let local = spawn(&a, 7);
-        let frame: Arc<dyn Boundary> = Arc::new(Frame { node: a.clone(), reply: Mutex::default() });
+        let frame = Frame { node: a.clone(), reply: Mutex::default() };
         let answer = local.ask(|reply| {
             let message = Cell::Get(reply);
             let encoded = boundary::enter(&frame, || encode_payload(&message, &mut Vec::new()));

@@ -9,6 +9,7 @@ use crate::options::Overflow;
 use crate::state_lock::Guard;
 use crate::sync::EventListener;
 use hew_wire::ExitReason;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 impl<M> Mailbox<M> {
@@ -37,6 +38,39 @@ impl<M> Mailbox<M> {
         }
         let wake = append(&mut state, word, message, now);
         Ok(Pushed { wake, displaced: None })
+    }
+
+    /// Pushes as many as there is room for, all at once: whether the actor is to be scheduled. What is left in `messages`
+    /// has to be pushed one by one, which also says why.
+    pub(crate) fn push_all(&self, messages: &mut VecDeque<M>, now: impl Fn() -> Instant) -> bool {
+        if self.rules.is_some() {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let word = Word(state.word());
+        let room = (self.capacity as usize).saturating_sub(word.count()).min(messages.len());
+        if !word.is_open() || room == 0 {
+            return false;
+        }
+        let mut next = word.plus(room);
+        if word.is_timed() {
+            let ahead = state.queue.len();
+            state.rare().sample = Some(Sample { came: now(), ahead });
+            next = next.timed(false);
+        }
+        if room < messages.len() {
+            state.queue.extend(messages.drain(..room));
+        } else if state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, messages);
+        } else {
+            state.queue.append(messages);
+        }
+        let wake = word.is_idle();
+        if wake {
+            next = next.with_turn(Turn::Queued);
+        }
+        state.set_word(next.0);
+        wake
     }
 
     #[cold]
