@@ -1,7 +1,7 @@
 //! The conformance kit: the promises of [`Transport`] as tests that any transport can run (feature `testkit`).
 //!
 //! [`conformance!`](crate::conformance) turns each case of [`cases`] into a test of its own name. A case fails by a
-//! panic that says what was waited for; nothing waits longer than [`WAIT_MAX`].
+//! panic that says what was waited for; nothing waits longer than [`Setup::patience`].
 
 pub mod cases;
 
@@ -11,12 +11,18 @@ use crate::transport::{Connection, Listener, Transport};
 use async_executor::{Executor, Task};
 use async_io::Timer;
 use futures_lite::FutureExt;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a case waits for any one thing.
+/// How long a case waits for any one thing, by default.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// The patience of the case that runs on this thread.
+    static PATIENCE: Cell<Duration> = const { Cell::new(WAIT_MAX) };
+}
 
 /// Writes a module of tests, one for each conformance case.
 ///
@@ -36,11 +42,17 @@ macro_rules! conformance {
             bytes_arrive_in_order
             single_bytes_arrive_in_order
             vectored_writes_keep_their_order
+            vectored_writes_of_many_buffers_keep_their_order
+            reads_of_any_size_keep_the_rest
             large_transfers_cross_in_both_directions
             empty_writes_are_not_an_end
             empty_reads_take_nothing
             writers_wait_when_nobody_reads
+            both_directions_wait_and_go_on
+            a_full_direction_leaves_the_other_free
             halves_work_on_different_threads
+            waiting_costs_nothing
+            the_last_waker_is_woken
             close_ends_reads_after_every_byte
             a_half_closed_connection_still_works_the_other_way
             both_sides_may_close_at_once
@@ -50,24 +62,35 @@ macro_rules! conformance {
             dropping_the_writer_closes
             dropping_the_writer_leaves_the_reader_working
             dropping_the_reader_leaves_the_writer_working
+            dropping_the_reader_while_the_peer_writes_harms_nothing_else
+            halves_may_be_dropped_in_either_order
             dropping_both_halves_ends_the_peers_reads
             dropping_both_halves_fails_the_peers_writes
+            a_writer_that_failed_stays_failed
             a_waiting_read_ends_when_the_peer_vanishes
             a_waiting_write_fails_when_the_peer_vanishes
             the_local_address_can_be_dialled
             peers_are_named
+            the_accepting_side_may_speak_first
             dialling_nobody_is_refused
+            many_diallers_of_nobody_are_all_refused
             an_address_in_use_is_not_given_twice
             a_dropped_listener_frees_its_address
             accepted_connections_outlive_the_listener
             connections_nobody_accepted_end_with_the_listener
+            many_connections_nobody_accepted_all_end
             connections_before_accept_are_kept
             a_waiting_accept_is_woken
             a_dialler_that_leaves_at_once_harms_nobody
             a_hundred_connections_do_not_mix
             connections_one_after_another
+            many_threads_dial_at_once
+            listeners_do_not_mix
+            a_connection_nobody_reads_holds_up_no_other
+            a_connection_that_vanishes_harms_no_other
             other_schemes_are_unsupported
             a_cancelled_accept_loses_no_connection
+            a_cancelled_accept_frees_the_address
             a_cancelled_connect_harms_nobody
             a_cancelled_read_loses_no_byte
             a_cancelled_write_takes_no_byte
@@ -92,13 +115,21 @@ macro_rules! conformance {
 pub struct Setup<T> {
     transport: T,
     addresses: Box<dyn FnMut(u32) -> Addr + Send>,
+    patience: Duration,
 }
 
 impl<T: Transport> Setup<T> {
     /// `addresses` gives an address that is free to listen at, another one for each number: 0, 1, 2 … . With port 0 it
     /// may be the same each time. It keeps what the addresses need, such as a directory, alive until the case ends.
     pub fn new(transport: T, addresses: impl FnMut(u32) -> Addr + Send + 'static) -> Setup<T> {
-        Setup { transport, addresses: Box::new(addresses) }
+        Setup { transport, addresses: Box::new(addresses), patience: WAIT_MAX }
+    }
+
+    /// How long a case waits for any one thing, instead of [`WAIT_MAX`]: more for a transport over a slow wire.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Setup<T> {
+        self.patience = patience;
+        self
     }
 }
 
@@ -111,8 +142,9 @@ impl<T> fmt::Debug for Setup<T> {
 /// Runs one case.
 ///
 /// # Panics
-/// If the transport breaks the promise that the case is about, or something takes longer than [`WAIT_MAX`].
+/// If the transport breaks the promise that the case is about, or something takes longer than [`Setup::patience`].
 pub fn run<T: Transport, F: Future<Output = ()>>(setup: Setup<T>, case: impl FnOnce(Kit<T>) -> F) {
+    PATIENCE.set(setup.patience);
     let executor = Arc::new(Executor::new());
     let kit = Kit {
         transport: Arc::new(setup.transport),
@@ -196,9 +228,10 @@ impl<T> fmt::Debug for Kit<T> {
 
 /// What `work` gives, if it gives it in time.
 async fn within<R>(what: &str, work: impl Future<Output = R>) -> R {
+    let patience = PATIENCE.get();
     let late = async {
-        Timer::after(WAIT_MAX).await;
-        panic!("waited {WAIT_MAX:?}: {what}")
+        Timer::after(patience).await;
+        panic!("waited {patience:?}: {what}")
     };
     // The deadline is looked at first: a wake-up that was lost must not pass because the deadline woke the task.
     late.or(work).await

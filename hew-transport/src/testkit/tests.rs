@@ -1,11 +1,11 @@
 //! The kit runs for the three transports of this crate, and notices transports that break their promises.
 
+mod faulty;
+
 use super::*;
-use crate::{AsyncWrite, Mem, MemListener, MemReader, MemWriter, Tcp};
-use std::io;
-use std::pin::Pin;
+use crate::{Mem, Tcp};
+use faulty::{Fault, Faulty};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::task::{Context, Poll};
 
 /// A loopback address of its own for each setup, so that a port that a case gives back is not taken by another test.
 fn loopback() -> Addr {
@@ -27,128 +27,45 @@ crate::conformance!(unix, {
     Setup::new(crate::Unix::new(), move |n| Addr::unix(directory.path().join(n.to_string())).unwrap())
 });
 
-/// An in-memory transport that breaks one promise.
-struct Faulty(Mem, Fault);
-
-#[derive(Clone, Copy)]
-enum Fault {
-    /// Bytes arrive changed.
-    Changes,
-    /// A write says that it took more than it did.
-    Loses,
-    /// A close does nothing.
-    IgnoresClose,
-    /// Any address does.
-    TakesEveryScheme,
-    /// A dead address is not told from other trouble.
-    HidesRefusal,
-}
-
-struct FaultyWriter(Option<MemWriter>, Fault);
-
-struct FaultyListener(MemListener, Fault);
-
-#[crate::async_trait]
-impl Transport for Faulty {
-    type Listener = FaultyListener;
-    type Reader = MemReader;
-    type Writer = FaultyWriter;
-
-    async fn listen(&self, addr: &Addr) -> Result<FaultyListener, TransportError> {
-        let taken = match self.1 {
-            Fault::TakesEveryScheme => Addr::mem("anything").unwrap(),
-            _ => addr.clone(),
-        };
-        Ok(FaultyListener(self.0.listen(&taken).await?, self.1))
-    }
-
-    async fn connect(&self, addr: &Addr) -> Result<Connection<MemReader, FaultyWriter>, TransportError> {
-        match (self.0.connect(addr).await, self.1) {
-            (Err(TransportError::Refused { addr }), Fault::HidesRefusal) => {
-                Err(TransportError::Io { addr, operation: "connect", source: io::ErrorKind::Other.into() })
-            }
-            (connected, fault) => connected.map(|connection| faulty(connection, fault)),
+/// Writes a test for each row: the kit notices the fault by the case, and says so in these words.
+macro_rules! noticed {
+    ($($name:ident: $fault:ident, $case:ident, $words:literal;)*) => {$(
+        #[test]
+        #[should_panic(expected = $words)]
+        fn $name() {
+            let addresses = |n| Addr::mem(&format!("n{n}")).unwrap();
+            // What hangs because of the fault hangs long enough after a moment.
+            let setup = Setup::new(Faulty::new(Fault::$fault), addresses).patience(Duration::from_millis(300));
+            run(setup, cases::$case);
         }
-    }
+    )*};
 }
 
-#[crate::async_trait]
-impl Listener for FaultyListener {
-    type Reader = MemReader;
-    type Writer = FaultyWriter;
-
-    fn local_addr(&self) -> Addr {
-        self.0.local_addr()
-    }
-
-    async fn accept(&mut self) -> Result<Connection<MemReader, FaultyWriter>, TransportError> {
-        self.0.accept().await.map(|connection| faulty(connection, self.1))
-    }
-}
-
-fn faulty(connection: ConnectionOf<Mem>, fault: Fault) -> Connection<MemReader, FaultyWriter> {
-    let Connection { reader, writer, peer } = connection;
-    Connection { reader, writer: FaultyWriter(Some(writer), fault), peer }
-}
-
-impl AsyncWrite for FaultyWriter {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let FaultyWriter(Some(writer), fault) = &mut *self else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        let sent = match fault {
-            Fault::Changes => bytes.iter().map(|byte| byte ^ u8::from(bytes.len() > 1000)).collect(),
-            Fault::Loses => bytes[bytes.len() / 1000..].to_vec(),
-            _ => bytes.to_vec(),
-        };
-        let lost = bytes.len() - sent.len();
-        Pin::new(writer).poll_write(cx, &sent).map_ok(|written| written + lost)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !matches!(self.1, Fault::IgnoresClose) {
-            self.0 = None;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-fn faulty_setup(fault: Fault) -> Setup<Faulty> {
-    Setup::new(Faulty(Mem::new(), fault), |n| Addr::mem(&format!("n{n}")).unwrap())
-}
-
-#[test]
-#[should_panic(expected = "other bytes arrive")]
-fn the_kit_notices_changed_bytes() {
-    run(faulty_setup(Fault::Changes), cases::bytes_arrive_in_order);
-}
-
-#[test]
-#[should_panic(expected = "other bytes arrive")]
-fn the_kit_notices_lost_bytes() {
-    run(faulty_setup(Fault::Loses), cases::bytes_arrive_in_order);
-}
-
-#[test]
-#[should_panic(expected = "Ok(4)")]
-fn the_kit_notices_writes_after_a_close() {
-    run(faulty_setup(Fault::IgnoresClose), cases::a_write_after_close_fails);
-}
-
-#[test]
-#[should_panic(expected = "this must fail")]
-fn the_kit_notices_addresses_of_other_schemes() {
-    run(faulty_setup(Fault::TakesEveryScheme), cases::other_schemes_are_unsupported);
-}
-
-#[test]
-#[should_panic(expected = "cannot connect")]
-fn the_kit_notices_errors_of_the_wrong_kind() {
-    run(faulty_setup(Fault::HidesRefusal), cases::dialling_nobody_is_refused);
+noticed! {
+    changed_bytes: Changes, bytes_arrive_in_order, "other bytes arrive";
+    lost_bytes: Loses, bytes_arrive_in_order, "other bytes arrive";
+    skipped_buffers: SkipsBuffers, vectored_writes_of_many_buffers_keep_their_order, "the stream ends after 1000";
+    lost_rests: LosesRests, reads_of_any_size_keep_the_rest, "other bytes arrive";
+    a_shared_room: SharesRoom, a_full_direction_leaves_the_other_free, "waited 300ms: write";
+    a_room_for_all: SharesRoom, a_connection_nobody_reads_holds_up_no_other, "waited 300ms: write";
+    one_at_a_time: AcceptsOneAtATime, a_connection_nobody_reads_holds_up_no_other, "waited 300ms: accept";
+    forgotten_writers: ForgetsWriters, both_directions_wait_and_go_on, "waited 300ms: write on";
+    busy_waiting: Spins, waiting_costs_nothing, "a waiting read was polled";
+    a_waker_kept: KeepsFirstWaker, the_last_waker_is_woken, "waited 300ms: read";
+    writes_after_a_close: IgnoresClose, a_write_after_close_fails, "Ok(4)";
+    halves_that_go_together: DropsTogether, dropping_the_reader_while_the_peer_writes_harms_nothing_else, "write: broken pipe";
+    a_forgotten_failure: ForgetsFailure, a_writer_that_failed_stays_failed, "after a failure Ok(5)";
+    a_half_that_leaks: Leaks, halves_may_be_dropped_in_either_order, "waited 300ms: read until it ends";
+    addresses_of_other_schemes: TakesEveryScheme, other_schemes_are_unsupported, "this must fail";
+    errors_of_the_wrong_kind: HidesRefusal, dialling_nobody_is_refused, "cannot connect";
+    errors_of_the_wrong_kind_among_many: HidesRefusal, many_diallers_of_nobody_are_all_refused, "cannot connect";
+    diallers_that_wait_for_ever: WaitsForListeners, many_diallers_of_nobody_are_all_refused, "waited 300ms: connect";
+    diallers_that_must_speak_first: HearsAfterSpeaking, the_accepting_side_may_speak_first, "waited 300ms: read";
+    connections_kept_pending: KeepsListeners, many_connections_nobody_accepted_all_end, "waited 300ms: read until it ends";
+    an_address_kept: KeepsListeners, a_cancelled_accept_frees_the_address, "connect after the cancel: this must fail";
+    threads_shut_out: OneThread, many_threads_dial_at_once, "waited 300ms: accept";
+    listeners_mixed_up: ConnectsToFirst, listeners_do_not_mix, "a connection came to another listener";
+    connections_that_fail_together: FailsTogether, a_connection_that_vanishes_harms_no_other, "connection reset";
 }
 
 /// The list in the macro, which is what runs, has every case.
@@ -160,6 +77,8 @@ fn every_case_is_a_test() {
         include_str!("cases/cancel.rs"),
         include_str!("cases/connect.rs"),
         include_str!("cases/end.rs"),
+        include_str!("cases/several.rs"),
+        include_str!("cases/waiting.rs"),
     ]
     .map(count);
     let kit = include_str!("mod.rs");

@@ -1,6 +1,6 @@
 //! Cases about futures that are dropped before they are ready.
 
-use super::super::Kit;
+use super::super::{Kit, must_fail};
 use super::*;
 use crate::transport::{Listener, Transport};
 use async_io::Timer;
@@ -20,7 +20,7 @@ pub async fn a_cancelled_accept_loses_no_connection<T: Transport>(kit: Kit<T>) {
         must("write", within("write", connection.writer.write_all(&[number])).await);
         dialled.push(connection);
 
-        let deadline = Instant::now() + WAIT_MAX;
+        let deadline = Instant::now() + PATIENCE.get();
         let mut accepted = loop {
             if let Some(accepted) = poll_once(listener.accept()).await {
                 break must("accept", accepted);
@@ -34,6 +34,32 @@ pub async fn a_cancelled_accept_loses_no_connection<T: Transport>(kit: Kit<T>) {
     }
     numbers.sort_unstable();
     assert_eq!(numbers, (0..CONNECTIONS).collect::<Vec<_>>());
+}
+
+/// A task that waits in accept and is cancelled takes its listener along: the address is free, and nobody answers.
+pub async fn a_cancelled_accept_frees_the_address<T: Transport>(kit: Kit<T>) {
+    let mut listener = kit.listen().await;
+    let addr = listener.local_addr();
+    for byte in 0..3 {
+        let acceptor = kit.clone();
+        let accepting = kit.spawn(async move {
+            let mut accepted = acceptor.accept(&mut listener).await;
+            // One connection shows that it accepts; then it waits for the next, which never comes.
+            expect_stream(&mut accepted.reader, 1, 0, 1).await;
+            drop(accepted);
+            let _ = listener.accept().await;
+        });
+        let mut dialled = kit.connect(&addr).await;
+        send_stream(&mut dialled.writer, 1, 1, 1).await;
+        expect_end(&mut dialled.reader).await;
+        assert!(within("cancel", accepting.cancel()).await.is_none(), "it has accepted nobody");
+        let refused = within("connect", kit.transport.connect(&addr)).await;
+        assert!(must_fail("connect after the cancel", refused).is_refused());
+
+        listener = must("listen again", within("listen", kit.transport.listen(&addr)).await);
+        let (mut dialled, mut accepted) = zip(kit.connect(&addr), kit.accept(&mut listener)).await;
+        expect_echo(&mut dialled, &mut accepted, byte).await;
+    }
 }
 
 /// A connect that is dropped half-way leaves at most a connection that ends.

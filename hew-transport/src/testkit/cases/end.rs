@@ -112,6 +112,47 @@ pub async fn dropping_the_reader_leaves_the_writer_working<T: Transport>(kit: Ki
     expect_end(&mut pair.dialled.reader).await;
 }
 
+/// A peer that is writing when the reader goes may fail or go on; what comes from it, and what goes to it, is as before.
+pub async fn dropping_the_reader_while_the_peer_writes_harms_nothing_else<T: Transport>(kit: Kit<T>) {
+    const BYTES: usize = 200_000;
+    let mut pair = kit.pair().await;
+    let filled = fill(&mut pair.dialled.writer, 11).await;
+    assert!(filled > 0, "nothing was taken");
+    drop(pair.accepted.reader);
+    // What this gives is not specified, except that it does not take for ever to give it.
+    let _ = poll_once(pair.dialled.writer.write(b"more")).await;
+    let write = async {
+        send_stream(&mut pair.accepted.writer, 12, BYTES, 5000).await;
+        must("close", within("close", pair.accepted.writer.close()).await);
+    };
+    let read = async {
+        expect_stream(&mut pair.dialled.reader, 12, 0, BYTES).await;
+        expect_end(&mut pair.dialled.reader).await;
+    };
+    zip(write, read).await;
+    drop(pair.accepted.writer);
+    expect_failing_writes(&mut pair.dialled.writer).await;
+}
+
+/// Whichever half goes first, and on whichever side: when both are gone, so is the connection.
+pub async fn halves_may_be_dropped_in_either_order<T: Transport>(kit: Kit<T>) {
+    for (dialled_goes, reader_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let pair = kit.pair().await;
+        let (gone, mut left) =
+            if dialled_goes { (pair.dialled, pair.accepted) } else { (pair.accepted, pair.dialled) };
+        let (reader, writer) = (gone.reader, gone.writer);
+        if reader_first {
+            drop(reader);
+            drop(writer);
+        } else {
+            drop(writer);
+            drop(reader);
+        }
+        expect_over(&mut left.reader).await;
+        expect_failing_writes(&mut left.writer).await;
+    }
+}
+
 /// What was written before both halves are dropped arrives where nothing was left unread; then the end.
 pub async fn dropping_both_halves_ends_the_peers_reads<T: Transport>(kit: Kit<T>) {
     let mut pair = kit.pair().await;
@@ -126,6 +167,20 @@ pub async fn dropping_both_halves_fails_the_peers_writes<T: Transport>(kit: Kit<
     let mut pair = kit.pair().await;
     drop(pair.accepted);
     expect_failing_writes(&mut pair.dialled.writer).await;
+    expect_over(&mut pair.dialled.reader).await;
+}
+
+/// After a write has failed because the peer is gone, the next fail as well, and a close does not hang.
+pub async fn a_writer_that_failed_stays_failed<T: Transport>(kit: Kit<T>) {
+    let mut pair = kit.pair().await;
+    drop(pair.accepted);
+    expect_failing_writes(&mut pair.dialled.writer).await;
+    for _ in 0..3 {
+        let written = within("write again", pair.dialled.writer.write(b"again")).await;
+        assert!(written.is_err(), "after a failure {written:?}");
+    }
+    // Closing what is broken may be an error or not.
+    let _ = within("close", pair.dialled.writer.close()).await;
     expect_over(&mut pair.dialled.reader).await;
 }
 

@@ -4,13 +4,17 @@ mod bytes;
 mod cancel;
 mod connect;
 mod end;
+mod several;
+mod waiting;
 
 pub use bytes::*;
 pub use cancel::*;
 pub use connect::*;
 pub use end::*;
+pub use several::*;
+pub use waiting::*;
 
-use super::{WAIT_MAX, must, within};
+use super::{PATIENCE, must, within};
 use futures_lite::future::poll_once;
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use std::io;
