@@ -2,7 +2,7 @@
 
 use crate::addr::Addr;
 use crate::error::TransportError;
-use async_io::Async;
+use async_io::{Async, Timer};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 /// Connections that the kernel keeps for a listener until they are accepted (`net.core.somaxconn` may lower it).
 pub(crate) const ACCEPT_BACKLOG: i32 = 1024;
@@ -42,10 +43,31 @@ const ACCEPT_TRANSIENT: [Errno; 19] = [
     Errno::AGAIN,
 ];
 
+/// What a process or the system can be out of. Until somebody gives some back, each accept would fail at once.
+const OUT_OF: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC];
+
+/// How long a listener rests before it asks the kernel again, when there was nothing left to accept with: at first,
+/// and at most.
+const RESTS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    socket: Async<Socket>,
+    addr: Addr,
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    length: Duration,
+}
+
 /// The half of a socket that bytes are read from.
 #[derive(Debug)]
 pub(crate) struct ReadHalf {
-    socket: Arc<Async<Socket>>,
+    pub(crate) socket: Arc<Async<Socket>>,
 }
 
 /// The half of a socket that bytes are written to; dropping it ends the peer's reads.
@@ -77,20 +99,48 @@ pub(crate) async fn connect(domain: Domain, remote: &SockAddr) -> io::Result<Asy
     }
 }
 
-/// The next connection of `listener`. There is no wait between taking it from the kernel's queue and returning it, so
-/// that dropping the future loses none.
-pub(crate) async fn accept(
-    listener: &Async<Socket>,
-    addr: &Addr,
-) -> Result<(Async<Socket>, SockAddr), TransportError> {
-    let accepted = listener.read_with(Socket::accept).await;
-    accepted.and_then(|(socket, peer)| Ok((Async::new(socket)?, peer))).map_err(|source| {
-        TransportError::Accept { addr: addr.clone(), transient: is_transient(&source), source }
-    })
+impl Acceptor {
+    /// `socket` listens already.
+    pub(crate) fn new(socket: Async<Socket>, addr: Addr) -> Acceptor {
+        Acceptor { socket, addr, rest: None }
+    }
+
+    pub(crate) fn addr(&self) -> &Addr {
+        &self.addr
+    }
+
+    /// The next connection. There is no wait between taking it from the kernel's queue and returning it, so that
+    /// dropping the future loses none.
+    ///
+    /// A connection that cannot be taken for want of descriptors stays in the queue, and the socket stays readable. So
+    /// that whoever calls again at once does not spin, the next call rests first, longer each time.
+    pub(crate) async fn accept(&mut self) -> Result<(Async<Socket>, SockAddr), TransportError> {
+        if let Some(rest) = self.rest {
+            Timer::at(rest.until).await;
+        }
+        let accepted = self.socket.read_with(Socket::accept).await;
+        let accepted = accepted.and_then(|(socket, peer)| Ok((Async::new(socket)?, peer)));
+        self.rest = match &accepted {
+            Err(error) if is_one_of(&OUT_OF, error) => Some(Rest::after(self.rest)),
+            Ok(_) | Err(_) => None,
+        };
+        accepted.map_err(|source| {
+            let transient = is_one_of(&ACCEPT_TRANSIENT, &source);
+            TransportError::Accept { addr: self.addr.clone(), transient, source }
+        })
+    }
 }
 
-fn is_transient(error: &io::Error) -> bool {
-    Errno::from_io_error(error).is_some_and(|errno| ACCEPT_TRANSIENT.contains(&errno))
+impl Rest {
+    fn after(previous: Option<Rest>) -> Rest {
+        let (first, longest) = RESTS;
+        let length = previous.map_or(first, |previous| (previous.length * 2).min(longest));
+        Rest { until: Instant::now() + length, length }
+    }
+}
+
+fn is_one_of(errnos: &[Errno], error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| errnos.contains(&errno))
 }
 
 impl ReadHalf {
@@ -199,8 +249,21 @@ mod tests {
             (Errno::BADF, false),
             (Errno::NOTSOCK, false),
         ] {
-            assert_eq!(is_transient(&errno.into()), transient, "{errno:?}");
+            assert_eq!(is_one_of(&ACCEPT_TRANSIENT, &errno.into()), transient, "{errno:?}");
         }
-        assert!(!is_transient(&io::Error::other("x")));
+        assert!(!is_one_of(&ACCEPT_TRANSIENT, &io::Error::other("x")));
+        assert!(OUT_OF.iter().all(|errno| ACCEPT_TRANSIENT.contains(errno)));
+    }
+
+    #[test]
+    fn rests_grow_to_a_bound() {
+        let mut lengths = Vec::new();
+        let mut rest = None;
+        for _ in 0..7 {
+            let next = Rest::after(rest);
+            lengths.push(next.length.as_millis());
+            rest = Some(next);
+        }
+        assert_eq!(lengths, [10, 20, 40, 80, 160, 250, 250]);
     }
 }

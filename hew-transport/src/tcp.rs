@@ -2,7 +2,7 @@
 
 use crate::addr::{Addr, Scheme};
 use crate::error::TransportError;
-use crate::socket::{self, ACCEPT_BACKLOG, ReadHalf, WriteHalf};
+use crate::socket::{self, ACCEPT_BACKLOG, Acceptor, ReadHalf, WriteHalf};
 use crate::transport::{Connection, Listener, Transport};
 use async_io::{Async, Timer};
 use async_trait::async_trait;
@@ -33,8 +33,7 @@ pub struct Tcp {
 /// A TCP socket that listens.
 #[derive(Debug)]
 pub struct TcpListener {
-    socket: Async<Socket>,
-    addr: Addr,
+    acceptor: Acceptor,
     options: Tcp,
 }
 
@@ -97,7 +96,7 @@ impl Tcp {
         }
     }
 
-    fn bind(target: SocketAddr) -> io::Result<(Async<Socket>, Addr)> {
+    fn bind(target: SocketAddr) -> io::Result<Acceptor> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
         // A restarted node takes its port again although connections of its former life linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
@@ -108,7 +107,7 @@ impl Tcp {
         socket.bind(&target.into())?;
         socket.listen(ACCEPT_BACKLOG)?;
         let addr = socket.local_addr()?.as_socket().map_or_else(|| target.into(), Addr::from);
-        Ok((Async::new(socket)?, addr))
+        Ok(Acceptor::new(Async::new(socket)?, addr))
     }
 
     async fn connect_one(
@@ -161,7 +160,7 @@ impl Transport for Tcp {
         let mut failed = Vec::new();
         for target in resolve(addr).await? {
             match Tcp::bind(target) {
-                Ok((socket, addr)) => return Ok(TcpListener { socket, addr, options: self.clone() }),
+                Ok(acceptor) => return Ok(TcpListener { acceptor, options: self.clone() }),
                 Err(error) => failed.push(TransportError::from_io(&target.into(), "listen", error)),
             }
         }
@@ -193,16 +192,16 @@ impl Listener for TcpListener {
     type Writer = TcpWriter;
 
     fn local_addr(&self) -> Addr {
-        self.addr.clone()
+        self.acceptor.addr().clone()
     }
 
     async fn accept(&mut self) -> Result<Connection<TcpReader, TcpWriter>, TransportError> {
-        let (socket, peer) = socket::accept(&self.socket, &self.addr).await?;
+        let (socket, peer) = self.acceptor.accept().await?;
         if let Err(error) = self.options.configure(&socket) {
             // Some systems refuse options on a connection that the peer has reset meanwhile: its reads will tell.
-            tracing::debug!(addr = %self.addr, %error, "cannot set options of an accepted connection");
+            tracing::debug!(addr = %self.acceptor.addr(), %error, "cannot set options of an accepted connection");
         }
-        let peer = peer.as_socket().map_or_else(|| self.addr.clone(), Addr::from);
+        let peer = peer.as_socket().map_or_else(|| self.local_addr(), Addr::from);
         Ok(connection(socket, peer))
     }
 }
@@ -328,25 +327,66 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// A connection to `listener` and its other end, with the promises of each family kept.
+    async fn connected(
+        tcp: &Tcp,
+        listener: &mut TcpListener,
+        target: &Addr,
+    ) -> [Connection<TcpReader, TcpWriter>; 2] {
+        let mut dialled = tcp.connect(target).await.unwrap();
+        let mut accepted = listener.accept().await.unwrap();
+        assert_eq!(dialled.peer, listener.local_addr());
+        assert_eq!(accepted.peer.host(), listener.local_addr().host(), "from the same host");
+        for (writer, reader) in
+            [(&mut dialled.writer, &mut accepted.reader), (&mut accepted.writer, &mut dialled.reader)]
+        {
+            writer.write_all(b"x").await.unwrap();
+            reader.read_exact(&mut [0]).await.unwrap();
+        }
+        [dialled, accepted]
+    }
+
     #[test]
-    fn options_are_set_on_both_sides() {
+    fn options_are_set_on_both_sides_whatever_the_family() {
         block_on(async {
             let tcp = Tcp::new().user_timeout(Duration::from_millis(1234)).keepalive(Duration::from_secs(9));
-            let mut listener = tcp.listen(&addr("127.0.0.1:0")).await.unwrap();
-            let target = listener.local_addr().socket_addr().unwrap();
-            let dialled = tcp.connect_one(target, Duration::from_secs(5)).await.unwrap();
-            let (accepted, _) = socket::accept(&listener.socket, &listener.addr).await.unwrap();
-            tcp.configure(&accepted).unwrap();
-            for socket in [dialled.get_ref(), accepted.get_ref()] {
-                assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
-                assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
-                assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
-                #[cfg(target_os = "linux")]
-                assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(1234)));
+            for (listen, host) in
+                [("127.0.0.1:0", "127.0.0.1:1"), ("127.0.0.1:0", "localhost:1"), ("[::1]:0", "[::1]:1")]
+            {
+                let mut listener = match tcp.listen(&addr(listen)).await {
+                    // A machine without IPv6.
+                    Err(TransportError::AddressUnavailable { .. }) if listen.starts_with('[') => continue,
+                    listener => listener.unwrap(),
+                };
+                let target = addr(host).with_port(listener.local_addr().port().unwrap());
+                for connection in connected(&tcp, &mut listener, &target).await {
+                    let socket = connection.reader.0.socket.get_ref();
+                    assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap(), "{target}");
+                    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
+                    assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
+                    #[cfg(target_os = "linux")]
+                    assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(1234)));
+                }
             }
-            // What accept returns has been configured by the same function.
-            let _dialled = tcp.connect(&listener.local_addr()).await.unwrap();
-            assert!(listener.accept().await.is_ok());
+        });
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        block_on(async {
+            for (tcp, user_timeout) in
+                [(Tcp::new(), Some(Tcp::USER_TIMEOUT)), (Tcp::new().user_timeout(Duration::ZERO), None)]
+            {
+                let mut listener = tcp.listen(&addr("127.0.0.1:0")).await.unwrap();
+                let target = listener.local_addr();
+                for connection in connected(&tcp, &mut listener, &target).await {
+                    let socket = connection.reader.0.socket.get_ref();
+                    assert_eq!(socket.tcp_keepalive_time().unwrap(), Tcp::KEEPALIVE);
+                    assert_eq!(socket.tcp_keepalive_interval().unwrap(), Tcp::KEEPALIVE / 3);
+                    #[cfg(target_os = "linux")]
+                    assert_eq!(socket.tcp_user_timeout().unwrap(), user_timeout);
+                }
+            }
         });
     }
 

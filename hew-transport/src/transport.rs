@@ -63,7 +63,8 @@ pub trait Listener: Send + 'static {
     ///
     /// # Errors
     /// If the error [`is_transient`](TransportError::is_transient), accept again after a pause; otherwise the
-    /// listener is of no more use.
+    /// listener is of no more use. A listener whose process has nothing left to accept with should rest by itself in
+    /// the next call, as those of this crate do: whoever accepts in a loop must not spin.
     async fn accept(&mut self) -> Result<Connection<Self::Reader, Self::Writer>, TransportError>;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::addr::{Addr, Scheme};
 use crate::error::TransportError;
-use crate::socket::{self, ACCEPT_BACKLOG, ReadHalf, WriteHalf};
+use crate::socket::{self, ACCEPT_BACKLOG, Acceptor, ReadHalf, WriteHalf};
 use crate::transport::{Connection, Listener, Transport};
 use async_io::{Async, Timer};
 use async_trait::async_trait;
@@ -39,8 +39,7 @@ pub struct Unix {
 pub struct UnixListener {
     /// First, because fields are dropped in order: while the socket lives, its inode cannot become another file's.
     _file: SocketFile,
-    socket: Async<Socket>,
-    addr: Addr,
+    acceptor: Acceptor,
 }
 
 /// The half of a Unix connection that bytes are read from.
@@ -116,7 +115,7 @@ impl Transport for Unix {
         let bound = blocking::unblock(move || bind(&at, &path, mode));
         let (file, socket) = self.within(addr, bound).await?;
         let socket = Async::new(socket).map_err(|error| TransportError::from_io(addr, "listen", error))?;
-        Ok(UnixListener { _file: file, socket, addr: addr.clone() })
+        Ok(UnixListener { _file: file, acceptor: Acceptor::new(socket, addr.clone()) })
     }
 
     async fn connect(&self, addr: &Addr) -> Result<Connection<UnixReader, UnixWriter>, TransportError> {
@@ -148,13 +147,13 @@ impl Listener for UnixListener {
     type Writer = UnixWriter;
 
     fn local_addr(&self) -> Addr {
-        self.addr.clone()
+        self.acceptor.addr().clone()
     }
 
     /// The peer of an accepted connection is the listener's own address, because diallers have none.
     async fn accept(&mut self) -> Result<Connection<UnixReader, UnixWriter>, TransportError> {
-        let (socket, _) = socket::accept(&self.socket, &self.addr).await?;
-        Ok(connection(socket, self.addr.clone()))
+        let (socket, _) = self.acceptor.accept().await?;
+        Ok(connection(socket, self.local_addr()))
     }
 }
 
