@@ -24,6 +24,8 @@
 //!
 //! # How to write a transport
 //!
+//! `docs/transport-guide.md` shows a whole one, step by step. In short:
+//!
 //! 1. Pick which [`Addr`]s it takes, and answer every other with [`TransportError::Unsupported`].
 //! 2. Implement [`Transport`] and [`Listener`] (both under [`macro@async_trait`]) with a reader and a writer of your
 //!    own: two types with [`AsyncRead`] and [`AsyncWrite`], which may share the stream behind an `Arc`. The promises

@@ -5,6 +5,7 @@ mod dependencies;
 mod finding;
 mod forbid;
 mod foreign;
+mod guide;
 mod layers;
 mod ledger;
 mod lexer;
@@ -51,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             ("words", words::check(&sources)),
             ("dependencies", dependencies::check(&metadata, &sources)),
             ("semantics", semantics::check(&sources)),
+            ("guide", guide::check(&sources)),
         ],
     )
 }

@@ -20,12 +20,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hew-node", BELOW_NODE),
     ("hew-capi", BELOW_TOP),
     ("hewctl", BELOW_TOP),
+    ("hew-transport-pipes", &["hew-transport"]),
     ("hew-tests", BELOW_TOP),
     ("xtask", &[]),
 ];
 
 /// Crates that end the graph: only the tests of the whole may look at them, in their dev-dependencies.
-const NOBODY_IMPORTS: &[&str] = &["hew-capi", "hewctl", "xtask"];
+const NOBODY_IMPORTS: &[&str] = &["hew-capi", "hewctl", "hew-transport-pipes", "xtask"];
 const TESTS_OF_THE_WHOLE: &str = "hew-tests";
 
 /// One dependency between two crates of ours.
@@ -107,6 +108,9 @@ mod tests {
             ("hew-tests", "hew-node", Normal, false),
             ("hew-tests", "hewctl", Normal, true),
             ("hew-tests", "hewctl", Development, false),
+            ("hew-transport-pipes", "hew-transport", Normal, false),
+            ("hew-transport-pipes", "hew-node", Normal, true),
+            ("hew-transport-pipes", "hew-node", Development, false),
             ("xtask", "hew-wire", Normal, true),
         ] {
             assert_eq!(is_refused(from, to, kind), refused, "{from} -> {to} ({kind})");
