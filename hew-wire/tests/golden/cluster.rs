@@ -13,96 +13,6 @@ pub(crate) fn samples() -> Vec<Sample> {
     [actors(), ends(), membership(), registry()].into_iter().flatten().collect()
 }
 
-/// What [`kinds`] can say beside the tags of control messages.
-pub(crate) const KINDS: [&str; 25] = [
-    "normal",
-    "killed",
-    "crashed",
-    "linked",
-    "no_process",
-    "node_down",
-    "ping",
-    "ack",
-    "ping_request",
-    "nack",
-    "gossip",
-    "join",
-    "join_reply",
-    "leave",
-    "stale",
-    "member digest",
-    "digest_diff",
-    "members",
-    "summary",
-    "registry digest",
-    "pull",
-    "page",
-    "unregistered",
-    "ended",
-    "conflict",
-];
-
-/// The tag of a control message and the kinds of what is in it. A new kind does not compile until it is here, and is not
-/// accepted until a sample has it.
-pub(crate) fn kinds(control: &Control) -> Vec<&'static str> {
-    match control {
-        Control::Membership(message) => vec!["member", membership_kind(message)],
-        Control::Registry(message) => [vec!["registry"], registry_kinds(message)].concat(),
-        Control::Monitor { .. } => vec!["monitor"],
-        Control::Demonitor { .. } => vec!["demonitor"],
-        Control::Down { reason, .. } => vec!["down", reason_kind(reason)],
-        Control::Link { .. } => vec!["link"],
-        Control::Unlink { .. } => vec!["unlink"],
-        Control::Exit { reason, .. } => vec!["exit", reason_kind(reason)],
-        Control::Stop { .. } => vec!["stop"],
-        Control::Kill { .. } => vec!["kill"],
-    }
-}
-
-fn reason_kind(reason: &ExitReason) -> &'static str {
-    match reason {
-        ExitReason::Normal => "normal",
-        ExitReason::Killed => "killed",
-        ExitReason::Crashed(_) => "crashed",
-        ExitReason::Linked(_) => "linked",
-        ExitReason::NoProcess => "no_process",
-        ExitReason::NodeDown => "node_down",
-    }
-}
-
-fn membership_kind(message: &MembershipMessage) -> &'static str {
-    match message {
-        MembershipMessage::Ping { .. } => "ping",
-        MembershipMessage::Ack { .. } => "ack",
-        MembershipMessage::PingRequest { .. } => "ping_request",
-        MembershipMessage::Nack { .. } => "nack",
-        MembershipMessage::Gossip { .. } => "gossip",
-        MembershipMessage::Join { .. } => "join",
-        MembershipMessage::JoinReply { .. } => "join_reply",
-        MembershipMessage::Leave { .. } => "leave",
-        MembershipMessage::Stale { .. } => "stale",
-        MembershipMessage::Digest { .. } => "member digest",
-        MembershipMessage::DigestDiff { .. } => "digest_diff",
-        MembershipMessage::Members { .. } => "members",
-    }
-}
-
-fn registry_kinds(message: &RegistryMessage) -> Vec<&'static str> {
-    match message {
-        RegistryMessage::Summary { .. } => vec!["summary"],
-        RegistryMessage::Digest { .. } => vec!["registry digest"],
-        RegistryMessage::Pull(_) => vec!["pull"],
-        RegistryMessage::Page(page) => {
-            let reasons = page.deletes.iter().map(|delete| match delete.reason {
-                DeleteReason::Unregistered => "unregistered",
-                DeleteReason::Ended => "ended",
-                DeleteReason::Conflict { .. } => "conflict",
-            });
-            ["page"].into_iter().chain(reasons).collect()
-        }
-    }
-}
-
 fn actors() -> Vec<Sample> {
     let (from, to, target, reference) = (LOCAL, REMOTE, REMOTE, 5);
     let reason = ExitReason::Killed;
@@ -167,9 +77,28 @@ fn membership() -> Vec<Sample> {
     let request = MembershipMessage::PingRequest { seq, target, wait_ms: 1500, updates: updates.clone() };
     let news = MembershipMessage::Gossip { updates: vec![dead, left.clone()] };
     let page = MembershipMessage::JoinReply { members: vec![alive.clone()], last: true };
+    // The same kinds with what the others lack, or without it.
+    let news_of = vec![suspect.clone()];
+    let more = [
+        member("ping_bare", "ping 7 without news", MembershipMessage::Ping { seq, updates: Vec::new() }),
+        member("ack_news", "ack of 7 with news", MembershipMessage::Ack { seq, updates: news_of.clone() }),
+        member(
+            "ping_request_news",
+            "ping request 7 with news",
+            MembershipMessage::PingRequest { seq, target, wait_ms: 1, updates: news_of.clone() },
+        ),
+        member("nack_news", "nack of 7 with news", MembershipMessage::Nack { seq, updates: news_of }),
+        member("gossip_empty", "no news", MembershipMessage::Gossip { updates: Vec::new() }),
+        member(
+            "join_reply_empty",
+            "a page of members without any, not the last",
+            MembershipMessage::JoinReply { members: Vec::new(), last: false },
+        ),
+        member("members_empty", "no members", MembershipMessage::Members { members: Vec::new() }),
+    ];
     let stale = MembershipMessage::Stale { node: target, incarnation: Incarnation(1_800_000_000_001) };
     let digest = MembershipMessage::Digest { buckets: vec![(2, 0x0102_0304_0506_0708), (44, 1)] };
-    vec![
+    let samples = [
         member("ping", "ping 7 with news of an alive and a suspect member", ping),
         member("ack", "ack of 7 without news", ack),
         member("ping_request", "ping request 7 for node 300 within 1500 ms", request),
@@ -186,7 +115,8 @@ fn membership() -> Vec<Sample> {
             "members of a bucket",
             MembershipMessage::Members { members: vec![alive, suspect] },
         ),
-    ]
+    ];
+    samples.into_iter().chain(more).collect()
 }
 
 fn registry() -> Vec<Sample> {
@@ -236,6 +166,11 @@ fn registry() -> Vec<Sample> {
             "digest",
             "how far one log reaches, and a wish",
             RegistryMessage::Digest { owners: vec![digest], reply: true },
+        ),
+        registry(
+            "digest_no_wish",
+            "no logs, and no wish",
+            RegistryMessage::Digest { owners: Vec::new(), reply: false },
         ),
         registry("pull", "pull 6 of what follows change 17", RegistryMessage::Pull(pull)),
         registry("pull_scan", "pull 6 in the middle of a scan", RegistryMessage::Pull(in_a_scan)),

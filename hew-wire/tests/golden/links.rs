@@ -8,7 +8,7 @@ use hew_wire::frame::{
 use hew_wire::payload::{decode_payload, decode_value, encode_payload, encode_value};
 use hew_wire::{
     DecodeError, Extension, HELLO_BYTES, Hello, Incarnation, Name, NodeId, Pid, Refusal, RefusalStatus, Role,
-    Verdict, feature,
+    Verdict, feature, schema_hash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,17 +28,9 @@ fn handshake() -> Vec<Sample> {
         features: feature::ENCRYPTED | feature::AES_256_GCM,
         public_key,
     };
-    let hello = Sample::new(
-        Subject::Handshake,
-        "hello",
-        "hello: version 1, node 515, schema 0x11223344, encrypted, aes_256_gcm, key a0..bf",
-        hello.encode().into(),
-        hello,
-        |bytes| {
-            let bytes: &[u8; HELLO_BYTES] = bytes.try_into().map_err(|_| "not 48 bytes".to_owned())?;
-            Hello::decode(bytes).map_err(|error| error.to_string())
-        },
-    );
+    // What a node of this version says; a changed schema changes it.
+    let plain =
+        Hello { node: NodeId::from_raw(1), schema: schema_hash(), features: 0, public_key: [0; 32], ..hello };
     let refused = Verdict::Refused(Refusal::new(RefusalStatus::NodeIdConflict, "node 515 is another's"));
     let full = Extension {
         incarnation: Incarnation(1_800_000_000_000),
@@ -66,13 +58,41 @@ fn handshake() -> Vec<Sample> {
         fresh: 0,
         received: 0,
     };
-    vec![
-        hello,
+    let mut samples = vec![
+        hello_sample(
+            "hello",
+            "hello: version 1, node 515, schema 0x11223344, encrypted, aes_256_gcm, key a0..bf",
+            hello,
+        ),
+        hello_sample("hello_plain", "hello: version 1, node 1, the schema, no features, no key", plain),
         verdict("verdict_accepted", "verdict: accepted", Verdict::Accepted),
         verdict("verdict_refused", "verdict: 3, node id conflict, with a reason", refused),
+        verdict(
+            "verdict_later",
+            "verdict: 200, of a later version",
+            status(RefusalStatus::Unknown(200), "no"),
+        ),
         extension("extension_full", "handshake extension with every field", full),
         extension("extension_least", "handshake extension with the required fields", least),
-    ]
+    ];
+    let known = (1..=8).filter_map(RefusalStatus::from_byte);
+    samples.extend(known.map(|known| {
+        let (name, comment) =
+            (format!("verdict_{}", known.code()), format!("verdict: {}, {known}", known.byte()));
+        verdict(&name, &comment, status(known, ""))
+    }));
+    samples
+}
+
+fn status(status: RefusalStatus, reason: &str) -> Verdict {
+    Verdict::Refused(Refusal::new(status, reason))
+}
+
+fn hello_sample(name: &str, comment: &str, hello: Hello) -> Sample {
+    Sample::new(Subject::Handshake, name, comment, hello.encode().into(), hello, |bytes| {
+        let bytes: &[u8; HELLO_BYTES] = bytes.try_into().map_err(|_| "not 48 bytes".to_owned())?;
+        Hello::decode(bytes).map_err(|error| error.to_string())
+    })
 }
 
 fn verdict(name: &str, comment: &str, verdict: Verdict) -> Sample {
