@@ -54,6 +54,9 @@ mod core;
 mod crossing;
 mod error;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod monitor;
 mod monitors;

@@ -9,6 +9,7 @@
 
 mod bench;
 mod checked;
+mod fuzz;
 mod test;
 mod tidy;
 mod workspace;
@@ -32,6 +33,8 @@ enum Chore {
     Tidy(tidy::Options),
     /// Run benchmark suites.
     Bench(bench::Options),
+    /// Run the fuzz targets under libFuzzer.
+    Fuzz(fuzz::Options),
 }
 
 /// Exit code for a request that cannot be understood, the same that clap uses.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

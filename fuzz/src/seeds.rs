@@ -1,0 +1,167 @@
+//! What each target begins with: the golden bytes of the protocol, and some that are made.
+
+use hew_wire::frame::{FRAME_HEADER_BYTES, FragmentHead, FrameKind, MessageHead, write_frame, write_number};
+use hew_wire::{NodeId, Pid};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The golden files whose names begin with one of `prefixes`, in the order of their names.
+fn golden(prefixes: &[&str]) -> Vec<Vec<u8>> {
+    let folder = manifest().join("../hew-wire/tests/golden/v1");
+    let mut paths: Vec<_> = entries(&folder);
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".hex") && prefixes.iter().any(|prefix| name.starts_with(prefix))
+    });
+    paths.iter().map(|path| unhex(&fs::read_to_string(path).expect("a golden file can be read"))).collect()
+}
+
+/// What was found before and must not come back: the files in `corpus/<target>`, if there are any.
+pub fn found(target: &str) -> Vec<Vec<u8>> {
+    let folder = manifest().join("corpus").join(target);
+    if !folder.is_dir() {
+        return Vec::new();
+    }
+    entries(&folder).iter().map(|path| fs::read(path).expect("a finding can be read")).collect()
+}
+
+/// Writes the seeds of every target to a folder of its name below `folder`, where libFuzzer looks for them.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_all(folder: &Path) -> std::io::Result<()> {
+    for target in crate::TARGETS {
+        let folder = folder.join(target.name);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of this repository can be read");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("it has entries").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let words = lines.flat_map(str::split_whitespace);
+    words.map(|word| u8::from_str_radix(word, 16).expect("golden files are hexadecimal")).collect()
+}
+
+/// The golden frames without their headers.
+fn bodies(prefixes: &[&str]) -> Vec<Vec<u8>> {
+    golden(prefixes).iter().map(|frame| frame[FRAME_HEADER_BYTES..].to_vec()).collect()
+}
+
+const FRAMES: [&str; 8] = ["message", "reply", "control", "fragment", "start", "ack", "heartbeat", "goodbye"];
+
+/// Frames one by one, and all of them in a row; the first byte says into which pieces they are cut.
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let mut seeds = golden(&FRAMES);
+    seeds.push(seeds.concat());
+    seeds.into_iter().enumerate().map(|(cut, frames)| [&[cut as u8][..], &frames].concat()).collect()
+}
+
+pub(crate) fn messages() -> Vec<Vec<u8>> {
+    golden(&["message", "reply"])
+}
+
+/// Payloads, without the head of the message.
+pub(crate) fn values() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<_> =
+        bodies(&["message"]).iter().map(|body| body[MessageHead::BYTES..].to_vec()).collect();
+    seeds.extend(bodies(&["control"]));
+    seeds.push(b"\x93\xc7\x03\x05abc\xd6\xff\x00\x00\x00\x01\xca\x3f\x80\x00\x00".to_vec());
+    seeds.push([vec![0x91; 64], vec![0xc0]].concat());
+    seeds
+}
+
+pub(crate) fn controls() -> Vec<Vec<u8>> {
+    bodies(&["control"])
+}
+
+pub(crate) fn hellos() -> Vec<Vec<u8>> {
+    golden(&["hello"])
+}
+
+pub(crate) fn verdicts() -> Vec<Vec<u8>> {
+    golden(&["verdict"])
+}
+
+pub(crate) fn extensions() -> Vec<Vec<u8>> {
+    golden(&["extension"])
+}
+
+/// What a stranger may say to a listener, and a listener to a stranger.
+pub(crate) fn handshakes() -> Vec<Vec<u8>> {
+    let hellos = golden(&["hello"]);
+    let plain = golden(&["hello_plain"]).concat();
+    let extension = golden(&["extension_full"]).concat();
+    let with_length = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
+    let dialer = [&plain[..], &[0], &with_length(&extension), &with_length(&[0])].concat();
+    let listener = [&[0][..], &plain, &with_length(&extension), &with_length(&[0])].concat();
+    let noise: Vec<_> =
+        hellos.iter().map(|hello| [&hello[..], &[0, 0, 32], &[7; 32], &[0, 96], &[8; 96]].concat()).collect();
+    let refused = golden(&["verdict"]).concat();
+    // The first byte says who it is that hears it, and in which pieces.
+    let seeds = [dialer, listener, refused].into_iter().chain(noise);
+    seeds.flat_map(|bytes| [0xfc, 0xfd, 0xfe, 0xff, 0].map(|side| [&[side][..], &bytes].concat())).collect()
+}
+
+/// Messages in fragments: in order, mixed, too large, cut off by a broken connection; and everything else between them.
+pub(crate) fn reassemblies() -> Vec<Vec<u8>> {
+    let (target, source) = (Pid::new(NodeId::from_raw(2), 7), Pid::new(NodeId::from_raw(1), 9));
+    let whole = |length: usize| {
+        let mut frame = Vec::new();
+        MessageHead { target, source, msg_type: 1, reply: Some(5) }.write(&mut frame, 1, &vec![7; length]);
+        frame
+    };
+    let parts = |id: u32, frame: &[u8], size: usize| -> Vec<Vec<u8>> {
+        let mut offset = 0;
+        let cut = frame.chunks(size).map(|part| {
+            let mut bytes = Vec::new();
+            FragmentHead { id, total: frame.len() as u32, offset }.write(&mut bytes, 1, part);
+            offset += part.len() as u32;
+            bytes
+        });
+        cut.collect()
+    };
+    let mut goodbye = Vec::new();
+    write_frame(&mut goodbye, FrameKind::Goodbye, 0, 0, &[b"bye"]);
+    let mut ack = Vec::new();
+    write_number(&mut ack, FrameKind::Ack, 3);
+    let (one, two) = (parts(1, &whole(200), 60), parts(2, &whole(300), 100));
+    let mixed: Vec<u8> = one.iter().zip(&two).flat_map(|(one, two)| [&one[..], two].concat()).collect();
+    let broken = [&one[0][..], &goodbye, &one[1..].concat(), &ack].concat();
+    let too_large = [parts(3, &whole(3000), 900).concat(), whole(10)].concat();
+    let many: Vec<u8> = (0..70).flat_map(|id| parts(id, &whole(50), 20).swap_remove(0)).collect();
+    let nested = parts(4, &goodbye, 4).concat();
+    // The same id again, which is free once its frame is complete.
+    let again = [one.concat(), one.concat()].concat();
+    vec![again, mixed, broken, too_large, many, nested, golden(&FRAMES).concat()]
+}
+
+pub(crate) fn addresses() -> Vec<Vec<u8>> {
+    let texts = [
+        "10.0.0.1:9000",
+        "tcp://db_1.example.:65535",
+        "[::1]:9000",
+        "[fe80::1%2]:9000",
+        "[::ffff:10.0.0.1]:80",
+        "unix:/run/hew.sock",
+        "unix:///run//hew.sock",
+        "mem:a:b/c",
+        "127.1:9000",
+        "0x7f000001:1",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}

@@ -1,0 +1,20 @@
+//! The bodies of the targets, by what they read.
+
+mod handshake;
+mod link;
+mod payload;
+
+pub(crate) use handshake::{extension, handshake, hello, verdict};
+pub(crate) use link::{control, frames, reassembly};
+pub(crate) use payload::{message, value};
+
+use hew_transport::Addr;
+
+/// Text that is an address is written as one that is equal.
+pub(crate) fn address(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    match text.parse::<Addr>() {
+        Ok(addr) => assert_eq!(addr.to_string().parse(), Ok(addr.clone()), "{addr}"),
+        Err(error) => assert!(error.to_string().len() < 4000, "an error quotes a bounded part"),
+    }
+}
