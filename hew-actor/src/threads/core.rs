@@ -2,7 +2,7 @@
 
 use super::alarms::Alarms;
 use super::idle::{Idle, waker};
-use super::parker::{Bed, Parker};
+use super::parker::{Parker, Step};
 use super::queue::RunQueue;
 use super::steward::Steward;
 use super::tasks::Tasks;
@@ -101,11 +101,9 @@ impl Core {
         (id == self.id).then_some(worker)
     }
 
-    /// Sleeps until somebody wakes this worker, which this thread is, or until the deadline.
-    pub(super) fn sleep(&self, worker: usize, bed: &mut Bed, deadline: Option<Instant>) {
-        ASLEEP.set(true);
-        self.parkers[worker].sleep(bed, deadline);
-        ASLEEP.set(false);
+    /// Does what `step` says until it says to leave, as the worker that this thread is.
+    pub(super) fn drive(&self, worker: usize, step: impl FnMut() -> Step) {
+        self.parkers[worker].drive(step, |asleep| ASLEEP.set(asleep));
     }
 
     /// This thread is the steward from now on.

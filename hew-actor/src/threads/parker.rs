@@ -1,11 +1,28 @@
 //! How a worker sleeps: in the reactor, so that it wakes from a socket without another thread in between.
+//!
+//! The whole life of a worker is one call of `async_io::block_on`, and each sleep a future that is not ready. Entering and
+//! leaving `block_on` for each sleep would wake the thread of `async-io` each time, which then keeps the reactor: everything
+//! that happens to a socket would go through one thread more.
 
 use crate::lock::Lock;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+
+/// What a worker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next step.
+    Again,
+    /// The same, after a look at the sockets.
+    Serve,
+    /// It sleeps until somebody wakes it or, if given, until the deadline. Sockets are served meanwhile.
+    Sleep(Option<Instant>),
+    /// Nothing: the runtime is closed.
+    Leave,
+}
 
 /// Where one worker sleeps and is woken.
 #[derive(Default)]
@@ -16,9 +33,9 @@ pub(super) struct Parker {
     waker: Lock<Option<Waker>>,
 }
 
-/// What a worker keeps between its sleeps.
+/// The time at which a worker wakes by itself.
 #[derive(Default)]
-pub(super) struct Bed {
+struct Bed {
     timer: Option<(Instant, async_io::Timer)>,
 }
 
@@ -33,26 +50,48 @@ impl Parker {
         }
     }
 
-    /// Sleeps until somebody wakes this worker or, if given, until the deadline. Sockets are served meanwhile.
-    pub(super) fn sleep(&self, bed: &mut Bed, deadline: Option<Instant>) {
-        if self.notified.swap(false, Ordering::SeqCst) {
-            return;
-        }
-        bed.set(deadline);
+    /// Takes steps until one says to leave. `asleep` hears when the worker falls asleep, and when it is awake again.
+    pub(super) fn drive(&self, mut step: impl FnMut() -> Step, asleep: impl Fn(bool)) {
+        let mut bed = Bed::default();
         async_io::block_on(poll_fn(|cx| {
-            let mut waker = self.waker.lock();
-            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                *waker = Some(cx.waker().clone());
-            }
-            drop(waker);
-            if self.notified.swap(false, Ordering::SeqCst) {
-                return Poll::Ready(());
-            }
-            match &mut bed.timer {
-                Some((_, timer)) => Pin::new(timer).poll(cx).map(drop),
-                None => Poll::Pending,
+            asleep(false);
+            loop {
+                match step() {
+                    Step::Again => {}
+                    Step::Serve => {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Step::Sleep(deadline) => {
+                        if self.falls_asleep(&mut bed, deadline, cx) {
+                            asleep(true);
+                            return Poll::Pending;
+                        }
+                    }
+                    Step::Leave => return Poll::Ready(()),
+                }
             }
         }));
+    }
+
+    /// Whether nobody has called and it is not the time yet.
+    fn falls_asleep(&self, bed: &mut Bed, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        if self.notified.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        let mut waker = self.waker.lock();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        drop(waker);
+        if self.notified.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        bed.set(deadline);
+        match &mut bed.timer {
+            Some((_, timer)) => Pin::new(timer).poll(cx).is_pending(),
+            None => true,
+        }
     }
 }
 

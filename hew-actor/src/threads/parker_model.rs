@@ -10,9 +10,14 @@ pub(super) struct Parker {
     changed: Condvar,
 }
 
-/// What a worker keeps between its sleeps.
-#[derive(Default)]
-pub(super) struct Bed;
+/// What a worker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Again,
+    Serve,
+    Sleep(Option<Instant>),
+    Leave,
+}
 
 impl Default for Parker {
     fn default() -> Parker {
@@ -27,8 +32,23 @@ impl Parker {
         self.changed.notify_one();
     }
 
+    /// Takes steps until one says to leave.
+    pub(super) fn drive(&self, mut step: impl FnMut() -> Step, asleep: impl Fn(bool)) {
+        loop {
+            match step() {
+                Step::Again | Step::Serve => {}
+                Step::Sleep(deadline) => {
+                    asleep(true);
+                    self.sleep(deadline);
+                    asleep(false);
+                }
+                Step::Leave => return,
+            }
+        }
+    }
+
     /// Sleeps until somebody wakes this worker. With a deadline it may return any time.
-    pub(super) fn sleep(&self, _: &mut Bed, deadline: Option<Instant>) {
+    fn sleep(&self, deadline: Option<Instant>) {
         let mut notified = self.notified.lock().unwrap_or_else(PoisonError::into_inner);
         while !*notified && deadline.is_none() {
             notified = self.changed.wait(notified).unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Station};
 use super::idle::{QUIET_LOOKS, Role, TICK_BUSY, TICK_QUIET, waker};
-use super::parker::Bed;
+use super::parker::Step;
 use crate::job::Job;
 use crate::scratch::Scratch;
 use crate::sync::{AtomicU64, Ordering, now};
@@ -16,6 +16,8 @@ const OUTSIDE_FIRST: u32 = 4;
 const ALARMS_EVERY_MAX: u32 = 16;
 /// How late alarms may be on a busy worker.
 const ALARMS_WITHIN: Duration = Duration::from_micros(500);
+/// How often a busy worker sees which sockets are ready: nobody else may be there to do it.
+const SERVE_EVERY: Duration = Duration::from_micros(100);
 /// Waiting jobs of another worker that are worth taking some. A single one is left to its worker, which is about to run
 /// it, unless the watch finds it stuck.
 const WORTH_STEALING: usize = 2;
@@ -34,7 +36,14 @@ pub(super) struct Worker {
     alarms_every: u32,
     /// When it looked at the time, if it has been busy since.
     looked: Option<Instant>,
-    bed: Bed,
+    /// Since when the sockets were not served by this worker, as far as it has looked at the time.
+    served: Option<Instant>,
+    /// They are to be served.
+    io_due: bool,
+    /// It counts as asleep, and how often it looks if it is the watch.
+    asleep: Option<Duration>,
+    /// It has slept since it looked last.
+    has_slept: bool,
     scratch: Scratch,
     /// While it is the watch: what each worker had begun at the last look.
     seen: Vec<u64>,
@@ -56,7 +65,10 @@ impl Worker {
             until_alarms: 1,
             alarms_every: 1,
             looked: None,
-            bed: Bed::default(),
+            served: None,
+            io_due: false,
+            asleep: None,
+            has_slept: false,
             scratch: Scratch::default(),
             seen,
             seen_vital: 0,
@@ -67,12 +79,23 @@ impl Worker {
 
     /// Runs jobs until the runtime is closed.
     pub(super) fn run(&mut self) {
-        while !self.core.is_closed() {
-            match self.find() {
-                Some(job) => self.work(job),
-                None => self.rest(),
-            }
+        let core = Arc::clone(&self.core);
+        core.drive(self.number, || self.step());
+    }
+
+    /// One job, or one look for one.
+    fn step(&mut self) -> Step {
+        if let Some(tick) = self.asleep {
+            return self.rest(tick);
         }
+        if self.core.is_closed() {
+            return Step::Leave;
+        }
+        match self.find() {
+            Some(job) => self.work(job),
+            None => self.lie_down(),
+        }
+        if std::mem::take(&mut self.io_due) { Step::Serve } else { Step::Again }
     }
 
     #[inline]
@@ -111,6 +134,10 @@ impl Worker {
             let late = now.saturating_duration_since(before) > ALARMS_WITHIN;
             self.alarms_every = if late { 1 } else { (self.alarms_every * 2).min(ALARMS_EVERY_MAX) };
             self.until_alarms = self.alarms_every;
+        }
+        if now.saturating_duration_since(*self.served.get_or_insert(now)) > SERVE_EVERY {
+            self.served = None;
+            self.io_due = true;
         }
         self.core.alarms.turn(now);
     }
@@ -157,8 +184,8 @@ impl Worker {
         Some(job)
     }
 
-    /// Sleeps until there may be something to do.
-    fn rest(&mut self) {
+    /// Nothing was found: it counts as asleep from now on, and looks once more.
+    fn lie_down(&mut self) {
         self.look_at_alarms();
         self.looked = None;
         if std::mem::take(&mut self.searching) {
@@ -169,25 +196,15 @@ impl Worker {
         }
         self.core.idle.enter(self.number);
         self.quiet_looks = 0;
-        let mut tick = TICK_BUSY;
-        loop {
-            if self.core.is_closed() || self.has_work() {
-                return self.wake_up();
-            }
-            let deadline = match self.core.idle.role(self.number) {
-                Role::Awake => {
-                    self.searching = true;
-                    return self.core.steward.attend();
-                }
-                Role::Sleeper => None,
-                Role::Watch { looking } => self.next_look(looking.then_some(tick)),
-            };
-            self.core.sleep(self.number, &mut self.bed, deadline);
+        self.has_slept = false;
+        self.asleep = Some(TICK_BUSY);
+    }
+
+    /// Counts as asleep: wakes up if there may be something to do, else sleeps on.
+    fn rest(&mut self, mut tick: Duration) -> Step {
+        if std::mem::take(&mut self.has_slept) {
             match self.core.idle.role(self.number) {
-                Role::Awake => {
-                    self.searching = true;
-                    return self.core.steward.attend();
-                }
+                Role::Awake => return self.woken(),
                 Role::Sleeper => {}
                 Role::Watch { looking } => {
                     // What goes off here comes to the queue of this worker.
@@ -196,15 +213,36 @@ impl Worker {
                         match self.look() {
                             Sight::Stuck(job) => {
                                 self.wake_up();
-                                return self.work(job);
+                                self.work(job);
+                                return Step::Again;
                             }
                             Sight::Waiting => tick = TICK_BUSY,
                             Sight::Nothing => tick = TICK_QUIET,
                         }
+                        self.asleep = Some(tick);
                     }
                 }
             }
         }
+        if self.core.is_closed() || self.has_work() {
+            self.wake_up();
+            return Step::Again;
+        }
+        let deadline = match self.core.idle.role(self.number) {
+            Role::Awake => return self.woken(),
+            Role::Sleeper => None,
+            Role::Watch { looking } => self.next_look(looking.then_some(tick)),
+        };
+        self.has_slept = true;
+        Step::Sleep(deadline)
+    }
+
+    /// Somebody has taken it off the list of sleepers, for something that it is to find.
+    fn woken(&mut self) -> Step {
+        self.asleep = None;
+        self.searching = true;
+        self.core.steward.attend();
+        Step::Again
     }
 
     /// Whether something waits that it would find.
@@ -213,6 +251,7 @@ impl Worker {
     }
 
     fn wake_up(&mut self) {
+        self.asleep = None;
         self.searching = !self.core.idle.leave(self.number, waker(&self.core.parkers));
         self.core.steward.attend();
     }

@@ -25,7 +25,7 @@ impl Site {
         let core = Arc::new(Core::new(1, 1));
         let worker = has_worker.then(|| start(&core, 0));
         let (workers, rng) = (Lock::new(Vec::new()), Lock::new(fastrand::Rng::with_seed(1)));
-        Site { threads: Arc::new(Threads { core, workers, rng }), worker }
+        Site { threads: Arc::new(Threads { core, workers, name: String::new(), rng }), worker }
     }
 
     /// As [`Threads::shutdown`] does it, with the worker of the model. To be dropped when the other threads are gone.
@@ -60,7 +60,7 @@ fn a_task_that_is_spawned_at_the_end_is_run_or_dropped() {
     check(|| {
         let (site, tally) = (Site::new(false), Tally::default());
         let (threads, work) = (site.threads.clone(), tally.work());
-        let spawning = spawn(move || threads.spawn(work).detach());
+        let spawning = spawn(move || threads.spawn(work, false).detach());
         let _threads = site.shut_down();
         spawning.join().unwrap();
         join_detached();

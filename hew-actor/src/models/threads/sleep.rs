@@ -71,3 +71,18 @@ fn one_of_two_workers_that_go_to_sleep_finds_what_comes() {
         assert_eq!(jobs.left.load(Ordering::Acquire), 0);
     });
 }
+
+/// The same with a vital task, and one that a worker spawns itself, for which it wakes nobody.
+#[test]
+fn a_worker_that_goes_to_sleep_finds_vital_tasks() {
+    check(|| {
+        let jobs = Jobs::new(1, 3);
+        let worker = start(&jobs.core, 0);
+        let (core, own, second) = (jobs.core.clone(), jobs.one(), jobs.one());
+        jobs.core.schedule_vital(job(async move { core.schedule_vital(own) }));
+        jobs.core.schedule_vital(second);
+        jobs.core.schedule(jobs.one(), Priority::Normal);
+        worker.join().unwrap();
+        assert_eq!(jobs.left.load(Ordering::Acquire), 0);
+    });
+}
