@@ -56,6 +56,10 @@ pub trait RemoteActor<M>: Send + Sync {
     fn try_send(&self, target: Pid, message: M) -> Result<(), TrySendError<M>>;
     /// Resolves when, after [`TrySendError::Full`], it is worth trying again. May resolve early.
     fn ready(&self) -> BoxFuture<'_, ()>;
+    /// Whether so much waits in the link that a sender should give it its turn before it goes on. Default: no.
+    fn is_crowded(&self) -> bool {
+        false
+    }
     /// Asks the actor to stop.
     fn stop(&self, target: Pid);
     /// Ends the actor without asking.
@@ -73,6 +77,10 @@ pub trait RemoteMailbox: Send + Sync {
     fn try_send(&self, target: Pid, message: &dyn Outgoing) -> Result<(), Refused>;
     /// As [`RemoteActor::ready`].
     fn ready(&self) -> BoxFuture<'_, ()>;
+    /// As [`RemoteActor::is_crowded`].
+    fn is_crowded(&self) -> bool {
+        false
+    }
     /// As [`RemoteActor::stop`].
     fn stop(&self, target: Pid);
     /// As [`RemoteActor::kill`].
@@ -123,6 +131,10 @@ impl<M: Serialize + Send> RemoteActor<M> for Encoded {
         self.0.ready()
     }
 
+    fn is_crowded(&self) -> bool {
+        self.0.is_crowded()
+    }
+
     fn stop(&self, target: Pid) {
         self.0.stop(target);
     }
@@ -161,6 +173,7 @@ impl<M: Send + 'static> ActorRef<M> {
     /// Sends a message; waits while the mailbox is full, if its policy is [`Overflow::Block`].
     ///
     /// The call itself sends the message if there is room; the future is for waiting, and for hearing what became of it.
+    /// To another node it also gives the link its turn now and then, so that senders do not run far ahead of it.
     /// Cancelled while it waits (dropped, timed out), the message is dropped with it and was not sent. An actor that waits
     /// here inside its handler handles nothing meanwhile; actors that would wait for each other in a circle get
     /// [`SendError::Full`] instead, whoever closes the circle, and so does one that would wait for itself.
@@ -170,9 +183,10 @@ impl<M: Send + 'static> ActorRef<M> {
     /// and counted, and that is not an error.
     #[inline(always)]
     pub fn send(&self, message: M) -> Sending<'_, M> {
-        Sending(match self.try_send(message) {
-            Ok(()) => Sent::Taken,
-            Err(error) => self.not_sent(error),
+        Sending(match (self.try_send(message), &self.place) {
+            (Ok(()), Place::Local(_)) => Sent::Taken,
+            (Ok(()), Place::Elsewhere(elsewhere)) => elsewhere.sent(),
+            (Err(error), _) => self.not_sent(error),
         })
     }
 
@@ -365,6 +379,14 @@ impl<M: Send + 'static> Elsewhere<M> {
             None => Err(TrySendError::Closed { message, reason: ExitReason::NoProcess }),
         }
     }
+
+    /// A message was sent: whether its sender goes on at once.
+    fn sent(&self) -> Sent<'_, M> {
+        match &self.mailbox {
+            Some(mailbox) if mailbox.is_crowded() => Sent::Yields,
+            _ => Sent::Taken,
+        }
+    }
 }
 
 /// What became of a message that was sent, and the wait for room if there was none; see [`ActorRef::send`].
@@ -374,6 +396,8 @@ pub struct Sending<'a, M>(Sent<'a, M>);
 /// As small as can be: it is a part of every handler that sends.
 enum Sent<'a, M> {
     Taken,
+    /// It was taken, and others are to have their turn.
+    Yields,
     Refused(Box<SendError<M>>),
     Waits(BoxFuture<'a, Result<(), SendError<M>>>),
 }
@@ -388,12 +412,17 @@ impl<M: Send + 'static> Future for Sending<'_, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<M>>> {
         match &mut self.0 {
             Sent::Taken => return Poll::Ready(Ok(())),
+            Sent::Yields => {
+                self.0 = Sent::Taken;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Sent::Waits(waiting) => return waiting.as_mut().poll(cx),
             Sent::Refused(_) => {}
         }
         match std::mem::replace(&mut self.0, Sent::Taken) {
             Sent::Refused(error) => Poll::Ready(Err(*error)),
-            Sent::Taken | Sent::Waits(_) => Poll::Ready(Ok(())),
+            Sent::Taken | Sent::Yields | Sent::Waits(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -401,7 +430,7 @@ impl<M: Send + 'static> Future for Sending<'_, M> {
 impl<M> fmt::Debug for Sending<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Sent::Taken => "Sending(taken)",
+            Sent::Taken | Sent::Yields => "Sending(taken)",
             Sent::Refused(_) => "Sending(refused)",
             Sent::Waits(_) => "Sending(waiting)",
         })

@@ -2,8 +2,8 @@
 
 use crate::events::NodeEvent;
 use crate::link::acceptor::HalfOpen;
+use crate::link::block::Lost;
 use crate::link::connector;
-use crate::link::outgoing::Lost;
 use crate::link::peer::{Agreed, AttachError, Attached, Peer, Standing};
 use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
 use crate::stack::Stack;

@@ -6,49 +6,43 @@ use hew_actor::{
     AskError, Boundary, ExportedReply, ImportedActor, RemoteReply, ReplyAddress, ReplySink, boundary,
 };
 use hew_wire::{NodeId, Pid};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// The boundary of one message, going to or coming from `peer`.
-pub(crate) struct Crossing {
-    shared: Arc<Shared>,
+pub(crate) struct Crossing<'a> {
+    shared: &'a Arc<Shared>,
     peer: NodeId,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
     /// Coming in: the reply reference in the frame's header, until a value of the message takes it.
-    frame_reply: Option<u64>,
+    frame_reply: Cell<Option<u64>>,
     /// Going out: the asks that were opened for reply addresses in the message; the first is the frame's own.
-    opened: Vec<u64>,
+    opened: RefCell<Vec<u64>>,
 }
 
-impl Crossing {
+impl<'a> Crossing<'a> {
     /// For a message to `peer`.
-    pub(crate) fn outgoing(shared: &Arc<Shared>, peer: NodeId) -> Arc<Crossing> {
-        Arc::new(Crossing { shared: Arc::clone(shared), peer, state: Mutex::default() })
+    pub(crate) fn outgoing(shared: &'a Arc<Shared>, peer: NodeId) -> Crossing<'a> {
+        Crossing::incoming(shared, peer, None)
     }
 
     /// For a message from `peer` with the reply reference of its frame.
-    pub(crate) fn incoming(shared: &Arc<Shared>, peer: NodeId, frame_reply: Option<u64>) -> Arc<Crossing> {
-        let state = Mutex::new(State { frame_reply, opened: Vec::new() });
-        Arc::new(Crossing { shared: Arc::clone(shared), peer, state })
+    pub(crate) fn incoming(shared: &'a Arc<Shared>, peer: NodeId, frame_reply: Option<u64>) -> Crossing<'a> {
+        Crossing { shared, peer, frame_reply: Cell::new(frame_reply), opened: RefCell::default() }
     }
 
     /// Runs `f` with this boundary in force.
-    pub(crate) fn enter<T>(self: &Arc<Self>, f: impl FnOnce() -> T) -> T {
-        let boundary: Arc<dyn Boundary> = Arc::<Crossing>::clone(self);
-        boundary::enter(&boundary, f)
+    pub(crate) fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        boundary::enter(self, f)
     }
 
     /// The reference for the frame of the message that was encoded.
     pub(crate) fn frame_reply(&self) -> Option<u64> {
-        self.state().opened.first().copied()
+        self.opened.borrow().first().copied()
     }
 
     /// The message was not sent: the questions in it are the message's own again.
     pub(crate) fn revoke(&self) {
-        let opened = std::mem::take(&mut self.state().opened);
+        let opened = self.opened.take();
         for reference in opened {
             if let Some(sink) = self.shared.asks.withdraw(reference) {
                 sink.revoke();
@@ -58,30 +52,27 @@ impl Crossing {
 
     /// The message could not be delivered: if it was a question that nobody took, it is answered with `error`.
     pub(crate) fn refuse(&self, error: AskError) {
-        if let Ok(reply) = self.import_frame_reply() {
+        if self.frame_reply.get().is_some()
+            && let Ok(reply) = self.import_frame_reply()
+        {
             reply.send(Err(error));
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Only field accesses happen under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Boundary for Crossing {
+impl Boundary for Crossing<'_> {
     fn export_reply(&self, sink: ReplySink) -> Result<ExportedReply, String> {
         let reference = self.shared.open_ask(self.peer, sink)?;
-        let mut state = self.state();
-        state.opened.push(reference);
-        if state.opened.len() == 1 {
+        let mut opened = self.opened.borrow_mut();
+        opened.push(reference);
+        if opened.len() == 1 {
             return Ok(ExportedReply::Frame);
         }
         Ok(ExportedReply::Address(ReplyAddress { node: self.shared.id, reference }))
     }
 
     fn import_frame_reply(&self) -> Result<Arc<dyn RemoteReply>, String> {
-        let reference = self.state().frame_reply.take().ok_or("the message carries no reply address")?;
+        let reference = self.frame_reply.take().ok_or("the message carries no reply address")?;
         self.import_reply(ReplyAddress { node: self.peer, reference })
     }
 
@@ -89,7 +80,7 @@ impl Boundary for Crossing {
         if address.node.is_local() {
             return Err("a reply address names node 0".into());
         }
-        Ok(Arc::new(Answer { shared: Arc::clone(&self.shared), address }))
+        Ok(Arc::new(Answer { shared: Arc::clone(self.shared), address }))
     }
 
     fn export_actor(&self, pid: Pid) -> Result<Pid, String> {
@@ -103,7 +94,7 @@ impl Boundary for Crossing {
         if pid.node() == self.shared.id {
             return Ok(ImportedActor::Local(self.shared.system.clone()));
         }
-        let node = RemoteNode::new(&self.shared, pid.node());
+        let node = RemoteNode::new(self.shared, pid.node());
         Ok(ImportedActor::Remote(self.shared.system.clone(), Arc::new(node)))
     }
 }
@@ -119,8 +110,7 @@ impl RemoteReply for Answer {
         self.shared.send_reply(self.address, answer);
     }
 
-    fn boundary(&self) -> Option<Arc<dyn Boundary>> {
-        let crossing: Arc<dyn Boundary> = Crossing::outgoing(&self.shared, self.address.node);
-        Some(crossing)
+    fn encoding(&self, encode: &mut dyn FnMut()) {
+        Crossing::outgoing(&self.shared, self.address.node).enter(encode);
     }
 }

@@ -36,7 +36,7 @@ impl RemoteNode {
         &self,
         target: Pid,
         message: &dyn Outgoing,
-        crossing: &Arc<Crossing>,
+        crossing: &Crossing<'_>,
         scratch: &mut Vec<u8>,
     ) -> Result<(), Refused> {
         scratch.clear();
@@ -45,7 +45,7 @@ impl RemoteNode {
         self.push(target, msg_type, scratch, crossing)
     }
 
-    fn push_raw(&self, target: Pid, message: &RawMessage, crossing: &Arc<Crossing>) -> Result<(), Refused> {
+    fn push_raw(&self, target: Pid, message: &RawMessage, crossing: &Crossing<'_>) -> Result<(), Refused> {
         self.check_size(message.payload.len())?;
         if let Some(sink) = message.reply.as_ref().and_then(|reply| reply.sink()) {
             crossing.export_reply(sink).map_err(Refused::Unencodable)?;
@@ -57,7 +57,13 @@ impl RemoteNode {
         self.shared.check_size(&self.peer, bytes).map_err(Refused::Unencodable)
     }
 
-    fn push(&self, target: Pid, msg_type: i32, payload: &[u8], crossing: &Crossing) -> Result<(), Refused> {
+    fn push(
+        &self,
+        target: Pid,
+        msg_type: i32,
+        payload: &[u8],
+        crossing: &Crossing<'_>,
+    ) -> Result<(), Refused> {
         let source = self.shared.sender();
         let head = MessageHead { target, source, msg_type, reply: crossing.frame_reply() };
         self.peer.push_message(&head, payload).map_err(|error| match error {
@@ -91,6 +97,10 @@ impl RemoteActor<RawMessage> for RemoteNode {
         RemoteMailbox::ready(self)
     }
 
+    fn is_crowded(&self) -> bool {
+        self.peer.is_crowded()
+    }
+
     fn stop(&self, target: Pid) {
         RemoteMailbox::stop(self, target);
     }
@@ -103,12 +113,17 @@ impl RemoteActor<RawMessage> for RemoteNode {
 impl RemoteMailbox for RemoteNode {
     fn try_send(&self, target: Pid, message: &dyn Outgoing) -> Result<(), Refused> {
         let crossing = Crossing::outgoing(&self.shared, self.peer.node);
-        // Taken out of its cell: a message whose Serialize sends a message finds an empty one.
-        let mut scratch = SCRATCH.take();
-        let result = self.encode_and_push(target, message, &crossing, &mut scratch);
-        if scratch.capacity() <= SCRATCH_BYTES_MAX {
-            SCRATCH.set(scratch);
-        }
+        let result = SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => {
+                let result = self.encode_and_push(target, message, &crossing, &mut scratch);
+                if scratch.capacity() > SCRATCH_BYTES_MAX {
+                    *scratch = Vec::new();
+                }
+                result
+            }
+            // A message whose Serialize sends a message.
+            Err(_) => self.encode_and_push(target, message, &crossing, &mut Vec::new()),
+        });
         match &result {
             Ok(()) => self.shared.stats.add(Count::MessagesSent, 1),
             Err(_) => crossing.revoke(),
@@ -118,6 +133,10 @@ impl RemoteMailbox for RemoteNode {
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.peer.wait_for_room())
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.peer.is_crowded()
     }
 
     fn stop(&self, target: Pid) {

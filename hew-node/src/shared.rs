@@ -3,8 +3,8 @@
 use crate::asks::Asks;
 use crate::crossing::Crossing;
 use crate::events::Events;
+use crate::link::block::Lost;
 use crate::link::incoming::Violation;
-use crate::link::outgoing::Lost;
 use crate::link::peer::{Peer, PushError};
 use crate::monitors::{Monitors, OnDown, Reserved};
 use crate::outside::RemoteLinks;
@@ -17,6 +17,7 @@ use hew_wire::membership::MembershipMessage;
 use hew_wire::registry::RegistryMessage;
 use hew_wire::{DecodeError, ExitReason, Incarnation, Name, NodeId, Pid, Role, SERIAL_RESERVED};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 /// The parts of a node that depend on its stack, for those that do not.
 pub(crate) trait ControlPlane: Send + Sync {
@@ -42,6 +43,8 @@ pub(crate) struct Bounds {
     pub(crate) outgoing_bytes_max: usize,
     /// Bytes of one message's payload.
     pub(crate) payload_bytes_max: usize,
+    /// How long the reader of a connection looks for more before it sleeps.
+    pub(crate) spin: Duration,
 }
 
 /// See the module's documentation.
@@ -69,7 +72,7 @@ impl Shared {
 
     /// The peer with that id; made if it was never mentioned.
     pub(crate) fn peer(&self, node: NodeId) -> Arc<Peer> {
-        let Bounds { outgoing_bytes_max, payload_bytes_max } = self.bounds;
+        let Bounds { outgoing_bytes_max, payload_bytes_max, .. } = self.bounds;
         let frame_bytes_max = payload_bytes_max + FRAME_EXTRA_BYTES;
         let (peer, made) = self.peers.peer_or(node, || Peer::new(node, outgoing_bytes_max, frame_bytes_max));
         if made && node != self.id {
@@ -174,12 +177,8 @@ impl Shared {
 
     pub(crate) fn receive_message(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead, payload: &[u8]) {
         let crossing = Crossing::incoming(self, peer.node, head.reply);
-        let limit = self.bounds.payload_bytes_max;
-        let delivered = if payload.len() > limit {
-            Err(DeliverError::Undecodable(format!(
-                "larger than the limit of {limit} bytes of node {}",
-                self.id
-            )))
+        let delivered = if payload.len() > self.bounds.payload_bytes_max {
+            Err(self.too_large())
         } else if head.target.node() == self.id {
             let source = (head.source.raw() != 0).then_some(head.source);
             crossing.enter(|| self.system.deliver(head.target, source, head.msg_type, payload))
@@ -187,20 +186,30 @@ impl Shared {
             // Messages are not forwarded; a node id that is not ours is a stale or invented PID.
             Err(DeliverError::NoProcess)
         };
-        let error = match delivered {
+        match delivered {
             Ok(()) => {
                 self.stats.add(Count::MessagesReceived, 1);
                 // A question whose message has no place for a reply address will never be answered otherwise.
                 crossing.refuse(AskError::NoReply);
-                return;
             }
-            Err(DeliverError::NoProcess) => AskError::Ended(ExitReason::NoProcess),
-            Err(DeliverError::Full) => AskError::Full,
-            Err(DeliverError::Undecodable(text)) => AskError::Undecodable(text),
-            Err(DeliverError::NotRemote) => AskError::NotAllowed,
-        };
+            Err(error) => self.refuse(&crossing, error),
+        }
+    }
+
+    /// A message was not delivered: counts that, and answers it if it was a question.
+    pub(crate) fn refuse(&self, crossing: &Crossing<'_>, error: DeliverError) {
         self.stats.add(Count::MessagesRefused, 1);
-        crossing.refuse(error);
+        crossing.refuse(match error {
+            DeliverError::NoProcess => AskError::Ended(ExitReason::NoProcess),
+            DeliverError::Full => AskError::Full,
+            DeliverError::Undecodable(text) => AskError::Undecodable(text),
+            DeliverError::NotRemote => AskError::NotAllowed,
+        });
+    }
+
+    pub(crate) fn too_large(&self) -> DeliverError {
+        let limit = self.bounds.payload_bytes_max;
+        DeliverError::Undecodable(format!("larger than the limit of {limit} bytes of node {}", self.id))
     }
 
     /// `beginning` is the first part of a message or reply that is larger than this node takes.

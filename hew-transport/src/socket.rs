@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 /// Connections that the kernel keeps for a listener until they are accepted (`net.core.somaxconn` may lower it).
@@ -200,6 +200,10 @@ impl AsyncRead for ReadHalf {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return Poll::Ready(result),
+            }
+            // Who polls with this waker is not going to be told, so there is nothing to note.
+            if cx.waker().will_wake(Waker::noop()) {
+                return Poll::Pending;
             }
             ready!(self.socket.poll_readable(cx))?;
         }

@@ -161,6 +161,62 @@ pub fn write_frame(out: &mut Vec<u8>, kind: FrameKind, lane: u8, flags: u16, par
     }
 }
 
+/// The beginning of a frame: its header and its fixed fields, without the bytes that follow.
+///
+/// Kept as words, each of which is written by itself: written as bytes and read again as more of them at once, they would
+/// stall the processor for longer than everything else that is done for a small message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameFront {
+    words: [u64; FrameFront::BYTES_MAX.div_ceil(8)],
+    length: usize,
+}
+
+impl FrameFront {
+    /// Most bytes of a front.
+    pub const BYTES_MAX: usize = FRAME_HEADER_BYTES + MessageHead::BYTES_WITH_REPLY;
+
+    /// The front of a frame without fixed fields, with a body of so many bytes.
+    ///
+    /// # Panics
+    /// If the body is longer than 4 GiB; callers bound payloads far below.
+    pub fn new(kind: FrameKind, lane: u8, flags: u16, body_bytes: usize) -> FrameFront {
+        let length = u32::try_from(body_bytes).expect("callers bound payloads far below 4 GiB");
+        let header = FrameHeader { kind: kind as u8, lane, flags, length };
+        let mut words = [0; FrameFront::BYTES_MAX.div_ceil(8)];
+        words[0] = u64::from_le_bytes(header.encode());
+        FrameFront { words, length: FRAME_HEADER_BYTES }
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Never: it has a header.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Appends its bytes.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut left = self.length;
+        for word in self.words {
+            let bytes = word.to_le_bytes();
+            match left {
+                8.. => out.extend_from_slice(&bytes),
+                4..8 => {
+                    out.extend_from_slice(&bytes[..4]);
+                    out.extend_from_slice(&bytes[4..left]);
+                }
+                _ => out.extend_from_slice(&bytes[..left]),
+            }
+            left = left.saturating_sub(8);
+        }
+    }
+}
+
 /// The fixed fields of a [`FrameKind::Message`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageHead {
@@ -182,19 +238,29 @@ impl MessageHead {
 
     /// Appends a whole message frame.
     pub fn write(&self, out: &mut Vec<u8>, lane: u8, payload: &[u8]) {
-        let (head, length) = self.encode();
-        let flags = if self.reply.is_some() { flags::REPLY } else { 0 };
-        write_frame(out, FrameKind::Message, lane, flags, &[&head[..length], payload]);
+        self.front(lane, payload.len()).write(out);
+        out.extend_from_slice(payload);
     }
 
-    fn encode(&self) -> ([u8; Self::BYTES_WITH_REPLY], usize) {
-        let mut head = [0; Self::BYTES_WITH_REPLY];
-        head[..8].copy_from_slice(&self.target.raw().to_le_bytes());
-        head[8..16].copy_from_slice(&self.source.raw().to_le_bytes());
-        head[16..20].copy_from_slice(&self.msg_type.to_le_bytes());
-        let Some(reply) = self.reply else { return (head, Self::BYTES) };
-        head[20..].copy_from_slice(&reply.to_le_bytes());
-        (head, Self::BYTES_WITH_REPLY)
+    /// What comes before a payload of so many bytes: the frame's header and the fixed fields.
+    ///
+    /// # Panics
+    /// If the frame is longer than 4 GiB; callers bound payloads far below.
+    #[inline]
+    pub fn front(&self, lane: u8, payload_bytes: usize) -> FrameFront {
+        let (flags, fields) = match self.reply {
+            Some(_) => (flags::REPLY, Self::BYTES_WITH_REPLY),
+            None => (0, Self::BYTES),
+        };
+        let mut front = FrameFront::new(FrameKind::Message, lane, flags, fields + payload_bytes);
+        let reply = self.reply.unwrap_or(0);
+        front.words[1] = self.target.raw();
+        front.words[2] = self.source.raw();
+        // The message type, and the first half of the reply reference; the second half stands alone.
+        front.words[3] = u64::from(self.msg_type as u32) | reply << 32;
+        front.words[4] = reply >> 32;
+        front.length += fields;
+        front
     }
 
     /// Reads the fields; the rest is the payload.
@@ -226,7 +292,21 @@ impl ReplyHead {
 
     /// Appends a whole reply frame.
     pub fn write(&self, out: &mut Vec<u8>, lane: u8, value: &[u8]) {
-        write_frame(out, FrameKind::Reply, lane, 0, &[&self.reference.to_le_bytes(), &[self.status], value]);
+        self.front(lane, value.len()).write(out);
+        out.extend_from_slice(value);
+    }
+
+    /// What comes before a value of so many bytes, as [`MessageHead::front`].
+    ///
+    /// # Panics
+    /// As there.
+    #[inline]
+    pub fn front(&self, lane: u8, value_bytes: usize) -> FrameFront {
+        let mut front = FrameFront::new(FrameKind::Reply, lane, 0, Self::BYTES + value_bytes);
+        front.words[1] = self.reference;
+        front.words[2] = u64::from(self.status);
+        front.length += Self::BYTES;
+        front
     }
 
     /// Reads the fields; the rest is the value or the text of the error.
@@ -258,9 +338,14 @@ impl FragmentHead {
 
     /// Appends a whole fragment frame.
     pub fn write(&self, out: &mut Vec<u8>, lane: u8, part: &[u8]) {
+        self.write_parts(out, lane, [part, &[]]);
+    }
+
+    /// As [`FragmentHead::write`], of a part that lies in two places.
+    pub fn write_parts(&self, out: &mut Vec<u8>, lane: u8, [first, second]: [&[u8]; 2]) {
         let (id, total, offset) =
             (self.id.to_le_bytes(), self.total.to_le_bytes(), self.offset.to_le_bytes());
-        write_frame(out, FrameKind::Fragment, lane, 0, &[&id, &total, &offset, part]);
+        write_frame(out, FrameKind::Fragment, lane, 0, &[&id, &total, &offset, first, second]);
     }
 
     /// Reads the fields; the rest is the part.

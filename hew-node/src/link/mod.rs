@@ -3,15 +3,20 @@
 //! | file | idea |
 //! |---|---|
 //! | `outgoing`, `incoming` | the session's two directions as pure machines: lanes, numbers, replay, fragments |
+//! | `block`, `window` | what `outgoing` is made of: frames that share a record, and how much may be on its way |
 //! | `peer` | one other node: the session, its current connection, and who waits for what |
 //! | `settle`, `backoff` | pure decisions: which of two connections stays, how long to wait before dialling again |
 //! | `gate` | the node's decisions during a handshake |
 //! | `handshake` | drives an [`Authenticator`](hew_security::Authenticator)'s machine over a byte stream |
-//! | `connection` | the reader and the writer of an established connection |
+//! | `connection` | an established connection: its `reader` and its `writer` |
+//! | `spin` | looks at a connection for a short while before sleeping |
+//! | `arrivals` | hands what came over to actors, a batch for each |
 //! | `connector`, `acceptor` | who dials when, and who lets others in |
 
 pub(crate) mod acceptor;
+pub(crate) mod arrivals;
 pub(crate) mod backoff;
+pub(crate) mod block;
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod gate;
@@ -19,4 +24,8 @@ pub(crate) mod handshake;
 pub(crate) mod incoming;
 pub(crate) mod outgoing;
 pub(crate) mod peer;
+mod reader;
 pub(crate) mod settle;
+pub(crate) mod spin;
+mod window;
+mod writer;

@@ -1,83 +1,30 @@
 //! What one node has for another: frames queued in lanes, and frames sent but not yet acknowledged.
 //!
-//! Senders append frames; the link's writer takes a *turn* (control first, then the ordinary lanes in round robin) and
-//! writes it with whatever else it has. A turn becomes a *chunk* that is kept until the peer has acknowledged its last
-//! frame, so that a new connection can begin where the peer's knowledge ends. Frames are numbered from 1 by counting.
-//! Pure: no clock, no I/O, no waiting.
+//! Senders append frames to blocks; the link's writer takes a *turn* of whole blocks (control first, then the ordinary lanes
+//! in round robin, as far as the window allows) and writes each as a record. A block is kept until the peer has
+//! acknowledged its last frame, so that a new connection can begin where the peer's knowledge ends. Frames are numbered
+//! from 1 by counting. Pure: no clock, no I/O, no waiting.
 
+use super::block::{BLOCK_BYTES_MAX, Block, Lost, Tally};
+use super::window::Window;
 use hew_wire::frame::{
-    FRAGMENT_BYTES_MAX, FRAME_HEADER_BYTES, FragmentHead, Frame, FrameKind, LANE_CONTROL, LANES,
+    FRAGMENT_BYTES_MAX, FRAME_HEADER_BYTES, FragmentHead, FrameFront, LANE_CONTROL, LANES,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// Bytes that an ordinary lane may send before the next lane's turn.
-const LANE_TURN_BYTES: usize = 64 * 1024;
 /// Bytes after which a turn ends, so that a control frame never waits for more than about this much.
-const TURN_BYTES: usize = 128 * 1024;
+const TURN_BYTES: usize = 64 * 1024;
 /// Largest frame body that travels unfragmented.
 const WHOLE_BODY_BYTES_MAX: usize = FRAGMENT_BYTES_MAX;
-/// Acknowledged chunks whose buffers are kept for the next turns.
-const SPARE_CHUNKS_MAX: usize = 4;
-/// Replies and control messages may exceed the bound by this factor: what they answer was bounded when it came in.
-const HARD_BOUND_FACTOR: usize = 2;
-
-/// A run of sequenced frames that were sent together.
-#[derive(Debug, Default)]
-pub(crate) struct Chunk {
-    /// Number of the first frame.
-    first: u64,
-    /// How many frames.
-    count: u64,
-    /// Whole frames, one after the other.
-    bytes: Vec<u8>,
-}
-
-impl Chunk {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn last(&self) -> u64 {
-        self.first + self.count - 1
-    }
-}
-
-/// Frames of one lane that were not sent yet.
-#[derive(Debug, Default)]
-struct Lane {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Lane {
-    fn queued(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-
-    /// Moves whole frames to `out`: at least one, then as many as stay within `budget`. Returns how many.
-    fn take(&mut self, budget: usize, out: &mut Vec<u8>) -> u64 {
-        let rest = &self.bytes[self.sent..];
-        let (mut end, mut count) = (0, 0);
-        while let Ok((frame, _)) = Frame::split(&rest[end..]) {
-            let next = end + frame.encoded_bytes();
-            if count > 0 && next > budget {
-                break;
-            }
-            (end, count) = (next, count + 1);
-        }
-        out.extend_from_slice(&rest[..end]);
-        self.sent += end;
-        if self.sent == self.bytes.len() {
-            self.bytes.clear();
-            self.sent = 0;
-        } else if self.sent > self.bytes.len() / 2 {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-        count
-    }
-}
+/// A fragment that would be smaller than this begins a new block instead of filling one up.
+const FRAGMENT_BYTES_WORTH: usize = 4 * 1024;
+/// Neighbours in the replay that are not larger than this together become one block: a peer that acknowledges late must not
+/// cost a buffer for each small turn.
+const MERGED_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
+/// Buffers that are kept for the next blocks.
+const SPARE_MAX: usize = 32;
 
 /// The bound of a peer is reached; nothing was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,40 +35,41 @@ pub(crate) struct Full;
 pub(crate) enum Urgency {
     /// A message of a user: refused at the bound.
     Ordinary,
-    /// A reply or a control message: refused only at twice the bound.
-    Owed,
-}
-
-/// What was queued or unacknowledged when a session ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lost {
-    /// Messages of users.
-    pub(crate) messages: u64,
-    /// Replies to asks.
-    pub(crate) replies: u64,
-    /// Control messages.
-    pub(crate) control: u64,
+    /// A reply: refused only when replies alone reach the bound, so that no message of a user, however large, is in its
+    /// way.
+    Reply,
+    /// A control message: the same.
+    Control,
 }
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    lanes: [Lane; LANES as usize],
+    /// What was not sent yet.
+    lanes: [VecDeque<Block>; LANES as usize],
     next_lane: usize,
     /// Sent and not acknowledged, oldest first.
-    replay: VecDeque<Arc<Chunk>>,
-    /// Index in `replay` of the next chunk that this connection has not carried yet.
+    replay: VecDeque<Arc<Block>>,
+    /// Index in `replay` of the next block that this connection has not carried yet.
     resend: usize,
     /// Number of the next frame that leaves a lane.
     next: u64,
     acknowledged: u64,
+    control_bytes: usize,
+    /// With those of control.
     queued_bytes: usize,
     unacknowledged_bytes: usize,
+    /// Both together, by [`Urgency`].
+    held_bytes: [usize; 3],
     bound_bytes: usize,
+    window: Window,
     /// The largest frame that was refused for want of room, for those who wait until it fits.
     refused_bytes: usize,
     next_fragment: u32,
-    spare: Vec<Vec<u8>>,
+    /// Empty blocks.
+    spare: Vec<Arc<Block>>,
+    /// Buffers without anything in them.
+    buffers: Vec<Vec<u8>>,
 }
 
 /// An acknowledgement or a resume that names frames which were never sent: the peer lies. Nothing changed.
@@ -140,125 +88,227 @@ impl Outgoing {
             resend: 0,
             next: 1,
             acknowledged: 0,
+            control_bytes: 0,
             queued_bytes: 0,
             unacknowledged_bytes: 0,
+            held_bytes: [0; 3],
             bound_bytes,
+            window: Window::new(bound_bytes),
             refused_bytes: 0,
             next_fragment: 0,
             spare: Vec::new(),
+            buffers: Vec::new(),
         }
     }
 
-    /// Queues the frame that `write` appends, of about `size` bytes, in `lane`.
+    /// Queues a frame in `lane`: its front, and what follows.
     ///
     /// A frame that is larger than the bound by itself is accepted when nothing else is held.
     pub(crate) fn push(
         &mut self,
         lane: u8,
-        size: usize,
         urgency: Urgency,
-        write: impl FnOnce(&mut Vec<u8>),
+        front: &FrameFront,
+        rest: &[u8],
     ) -> Result<(), Full> {
-        let bound = match urgency {
-            Urgency::Ordinary => self.bound_bytes,
-            Urgency::Owed => self.bound_bytes.saturating_mul(HARD_BOUND_FACTOR),
+        let size = front.len() + rest.len();
+        let held = match urgency {
+            Urgency::Ordinary => self.held_bytes(),
+            Urgency::Reply | Urgency::Control => self.held_bytes[urgency as usize],
         };
-        let held = self.held_bytes();
-        if held > 0 && held + size > bound {
-            self.refused_bytes = self.refused_bytes.max(size);
+        if held > 0 && held + size > self.bound_bytes {
+            if urgency == Urgency::Ordinary {
+                self.refused_bytes = self.refused_bytes.max(size);
+            }
             return Err(Full);
         }
-        let queue = &mut self.lanes[usize::from(lane)].bytes;
-        let before = queue.len();
-        write(queue);
-        if queue.len() - before > FRAME_HEADER_BYTES + WHOLE_BODY_BYTES_MAX {
-            let whole = queue.split_off(before);
-            fragment(&whole, self.next_fragment, lane, queue);
-            self.next_fragment = self.next_fragment.wrapping_add(1);
+        let mut queued = size;
+        if size <= FRAME_HEADER_BYTES + WHOLE_BODY_BYTES_MAX {
+            let block = self.block(lane, size);
+            front.write(&mut block.bytes);
+            block.bytes.extend_from_slice(rest);
+            block.count += 1;
+        } else {
+            queued = self.push_fragments(lane, front, rest);
         }
-        self.queued_bytes += queue.len() - before;
+        // Of a message in parts the whole counts until its last part is acknowledged.
+        self.held_bytes[urgency as usize] += queued;
+        if let Some(block) = self.lanes[usize::from(lane)].back_mut() {
+            block.ends[urgency as usize] += queued;
+        }
+        self.queued_bytes += queued;
+        if lane == LANE_CONTROL {
+            self.control_bytes += queued;
+        }
         Ok(())
     }
 
-    /// The next chunk for this connection, if there is anything to send: first what a broken connection left
+    /// Cuts a frame into parts that fill up records; how many bytes were queued.
+    fn push_fragments(&mut self, lane: u8, front: &FrameFront, rest: &[u8]) -> usize {
+        const HEAD_BYTES: usize = FRAME_HEADER_BYTES + FragmentHead::BYTES;
+        let id = self.next_fragment;
+        self.next_fragment = self.next_fragment.wrapping_add(1);
+        let size = front.len() + rest.len();
+        let total = u32::try_from(size).expect("payloads are bounded far below 4 GiB");
+        let mut first = Vec::with_capacity(front.len());
+        front.write(&mut first);
+        let (mut offset, mut queued) = (0, 0);
+        while offset < size {
+            let block = self.block(lane, HEAD_BYTES + FRAGMENT_BYTES_WORTH.min(size - offset));
+            let length = FRAGMENT_BYTES_MAX.min(block.room() - HEAD_BYTES).min(size - offset);
+            let head = FragmentHead { id, total, offset: offset as u32 };
+            let (begin, end) = (offset.max(front.len()), offset + length);
+            // The front is shorter than any first part.
+            head.write_parts(&mut block.bytes, lane, [&first, &rest[begin - front.len()..end - front.len()]]);
+            block.count += 1;
+            first.clear();
+            offset = end;
+            queued += HEAD_BYTES + length;
+        }
+        queued
+    }
+
+    /// The block of `lane` that takes a frame of `size` bytes.
+    #[inline]
+    fn block(&mut self, lane: u8, size: usize) -> &mut Block {
+        let lane = &mut self.lanes[usize::from(lane)];
+        if lane.back().is_none_or(|last| last.room() < size) {
+            // A lane that has filled one block is going to fill the next.
+            let bytes_min = if lane.is_empty() { 0 } else { BLOCK_BYTES_MAX };
+            let bytes = self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(bytes_min));
+            lane.push_back(Block { bytes, ..Block::default() });
+        }
+        lane.back_mut().expect("it has one by now")
+    }
+
+    /// Adds the next blocks for this connection to `turn`, if there is anything to send: first what a broken connection left
     /// unacknowledged, then a turn of what is queued.
-    pub(crate) fn take(&mut self) -> Option<Arc<Chunk>> {
-        if let Some(chunk) = self.replay.get(self.resend) {
+    pub(crate) fn take(&mut self, now: Instant, turn: &mut Vec<Arc<Block>>) {
+        let mut bytes = 0;
+        while let Some(block) = self.replay.get(self.resend) {
+            if bytes >= TURN_BYTES {
+                return;
+            }
+            bytes += block.bytes.len();
+            turn.push(Arc::clone(block));
             self.resend += 1;
-            return Some(Arc::clone(chunk));
         }
-        if self.queued_bytes == 0 {
-            return None;
+        self.merge_sent();
+        let before = turn.len();
+        while bytes < TURN_BYTES
+            && let Some(block) = self.lanes[usize::from(LANE_CONTROL)].pop_front()
+        {
+            self.control_bytes -= block.bytes.len();
+            bytes += block.bytes.len();
+            turn.push(self.sent(block));
         }
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        let control = &mut self.lanes[usize::from(LANE_CONTROL)];
-        let mut count = 0;
-        while control.queued() > 0 && bytes.len() < TURN_BYTES {
-            count += control.take(TURN_BYTES, &mut bytes);
-        }
-        for _ in 1..LANES {
-            if bytes.len() >= TURN_BYTES {
-                break;
+        let mut empty_lanes = 0;
+        while empty_lanes < LANES - 1 && bytes < TURN_BYTES && self.window.has_room(self.unacknowledged_bytes)
+        {
+            let lane = self.next_lane;
+            self.next_lane = if lane + 1 == usize::from(LANES) { 1 } else { lane + 1 };
+            match self.lanes[lane].pop_front() {
+                None => empty_lanes += 1,
+                Some(block) => {
+                    empty_lanes = 0;
+                    bytes += block.bytes.len();
+                    turn.push(self.sent(block));
+                }
             }
-            let lane = &mut self.lanes[self.next_lane];
-            if lane.queued() > 0 {
-                count += lane.take(LANE_TURN_BYTES, &mut bytes);
-            }
-            self.next_lane = if self.next_lane + 1 == usize::from(LANES) { 1 } else { self.next_lane + 1 };
         }
-        let chunk = Arc::new(Chunk { first: self.next, count, bytes });
-        self.next += count;
-        self.queued_bytes -= chunk.bytes.len();
-        self.unacknowledged_bytes += chunk.bytes.len();
-        self.replay.push_back(Arc::clone(&chunk));
+        if turn.len() > before {
+            self.window.wrote(now, self.next - 1);
+        }
+    }
+
+    /// Numbers a block that leaves its lane, and keeps it.
+    fn sent(&mut self, mut block: Block) -> Arc<Block> {
+        block.first = self.next;
+        self.next += block.count;
+        self.queued_bytes -= block.bytes.len();
+        self.unacknowledged_bytes += block.bytes.len();
+        let mut kept = self.spare.pop().unwrap_or_default();
+        match Arc::get_mut(&mut kept) {
+            Some(place) => *place = block,
+            None => kept = Arc::new(block),
+        }
+        self.replay.push_back(Arc::clone(&kept));
         self.resend += 1;
-        Some(chunk)
+        kept
+    }
+
+    /// Puts the last two blocks together, if they are small and were written.
+    fn merge_sent(&mut self) {
+        let count = self.replay.len();
+        if count < 2 || self.resend < count {
+            return;
+        }
+        let (earlier, last) = (&self.replay[count - 2], &self.replay[count - 1]);
+        if earlier.bytes.len() + last.bytes.len() > MERGED_BYTES_MAX {
+            return;
+        }
+        let Some(mut last) = self.replay.pop_back() else { return };
+        match (self.replay.back_mut().and_then(Arc::get_mut), Arc::get_mut(&mut last)) {
+            (Some(earlier), Some(block)) => {
+                earlier.bytes.extend_from_slice(&block.bytes);
+                earlier.count += block.count;
+                earlier.ends.iter_mut().zip(block.ends).for_each(|(sum, bytes)| *sum += bytes);
+                self.resend -= 1;
+                self.recycle(last);
+            }
+            // A writer still has one of them.
+            _ => self.replay.push_back(last),
+        }
     }
 
     /// The peer has received every frame up to `number`.
-    pub(crate) fn acknowledge(&mut self, number: u64) -> Result<(), NeverSent> {
+    pub(crate) fn acknowledge(&mut self, now: Instant, number: u64) -> Result<(), NeverSent> {
         if number >= self.next {
             return Err(NeverSent { claimed: number, sent: self.next - 1 });
         }
         self.acknowledged = self.acknowledged.max(number);
-        while self.replay.front().is_some_and(|chunk| chunk.last() <= number) {
-            let Some(chunk) = self.replay.pop_front() else { break };
+        let before = self.unacknowledged_bytes;
+        while self.replay.front().is_some_and(|block| block.last() <= number) {
+            let Some(block) = self.replay.pop_front() else { break };
             self.resend = self.resend.saturating_sub(1);
-            self.unacknowledged_bytes -= chunk.bytes.len();
-            self.recycle(chunk);
+            self.unacknowledged_bytes -= block.bytes.len();
+            self.held_bytes.iter_mut().zip(block.ends).for_each(|(sum, bytes)| *sum -= bytes);
+            self.recycle(block);
         }
+        self.window.acknowledged(now, number, before - self.unacknowledged_bytes);
         Ok(())
     }
 
     /// A new connection begins, and the peer says that it has received every frame up to `number`. Everything after
     /// that is sent again. Returns the number of the first frame that will follow.
-    pub(crate) fn rewind(&mut self, number: u64) -> Result<u64, NeverSent> {
+    pub(crate) fn rewind(&mut self, now: Instant, number: u64) -> Result<u64, NeverSent> {
         // An acknowledgement on the old connection may be newer than what the peer said in the handshake.
         let number = number.max(self.acknowledged);
-        self.acknowledge(number)?;
+        self.acknowledge(now, number)?;
         self.resend = 0;
-        if let Some(chunk) = self.replay.front_mut()
-            && chunk.first <= number
+        self.window.interrupted();
+        if let Some(front) = self.replay.front_mut()
+            && front.first <= number
         {
-            let skip = number + 1 - chunk.first;
-            let rest = frames_after(&chunk.bytes, skip);
-            self.unacknowledged_bytes -= chunk.bytes.len() - rest.len();
-            *chunk = Arc::new(Chunk { first: number + 1, count: chunk.count - skip, bytes: rest.to_vec() });
+            // The writer of the old connection may have it still.
+            let Block { first, count, ends, ref bytes } = **front;
+            let mut block = Block { first, count, ends, bytes: bytes.clone() };
+            block.drop_through(number);
+            self.unacknowledged_bytes -= front.bytes.len() - block.bytes.len();
+            *front = Arc::new(block);
         }
-        Ok(self.replay.front().map_or(self.next, |chunk| chunk.first))
+        Ok(self.replay.front().map_or(self.next, |block| block.first))
     }
 
     /// The session is over: forgets everything and says what it was. Numbers begin at 1 again.
     pub(crate) fn clear(&mut self) -> Lost {
-        let mut lost = Lost::default();
-        for chunk in &self.replay {
-            lost.count(&chunk.bytes);
+        let mut tally = Tally::default();
+        for block in &self.replay {
+            tally.count(block.after(self.acknowledged));
         }
-        for lane in &self.lanes {
-            lost.count(&lane.bytes[lane.sent..]);
-        }
+        self.lanes.iter().flatten().for_each(|block| tally.count(&block.bytes));
         *self = Outgoing::new(self.bound_bytes);
-        lost
+        tally.lost
     }
 
     /// Whether those who were refused should try again: half of the bound is free, so that they come back to do
@@ -277,6 +327,11 @@ impl Outgoing {
         self.queued_bytes + self.unacknowledged_bytes
     }
 
+    /// Bytes that were not sent yet.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
     /// Number of the last frame that the peer has acknowledged.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged
@@ -284,72 +339,66 @@ impl Outgoing {
 
     /// Whether the next [`Outgoing::take`] returns something.
     pub(crate) fn has_work(&self) -> bool {
+        self.resend < self.replay.len()
+            || self.control_bytes > 0
+            || self.queued_bytes > 0 && self.window.has_room(self.unacknowledged_bytes)
+    }
+
+    /// Whether anything has not been sent on this connection.
+    pub(crate) fn has_queued(&self) -> bool {
         self.resend < self.replay.len() || self.queued_bytes > 0
     }
 
-    fn recycle(&mut self, chunk: Arc<Chunk>) {
-        if self.spare.len() < SPARE_CHUNKS_MAX
-            && let Ok(chunk) = Arc::try_unwrap(chunk)
-            && chunk.bytes.capacity() <= 2 * TURN_BYTES
-        {
-            let mut bytes = chunk.bytes;
-            bytes.clear();
-            self.spare.push(bytes);
-        }
+    /// Nothing has been sent for a while: gives the memory of buffers back.
+    pub(crate) fn trim(&mut self) {
+        self.spare = Vec::new();
+        self.buffers = Vec::new();
     }
-}
 
-impl Lost {
-    /// Counts whole messages: of a fragmented one, the fragment that begins it.
-    fn count(&mut self, mut bytes: &[u8]) {
-        while let Ok((frame, rest)) = Frame::split(bytes) {
-            bytes = rest;
-            let kind = match FrameKind::from_u8(frame.header.kind) {
-                Some(FrameKind::Fragment) => match FragmentHead::decode(&frame) {
-                    Ok((FragmentHead { offset: 0, .. }, [kind, ..])) => FrameKind::from_u8(*kind),
-                    _ => continue,
-                },
-                kind => kind,
-            };
-            match kind {
-                Some(FrameKind::Message) => self.messages += 1,
-                Some(FrameKind::Reply) => self.replies += 1,
-                _ => self.control += 1,
+    fn recycle(&mut self, mut block: Arc<Block>) {
+        if let Some(free) = Arc::get_mut(&mut block) {
+            free.clear();
+            if self.buffers.len() < SPARE_MAX {
+                self.buffers.push(std::mem::take(&mut free.bytes));
+            }
+            if self.spare.len() < SPARE_MAX {
+                self.spare.push(block);
             }
         }
     }
 }
 
-fn fragment(whole: &[u8], id: u32, lane: u8, out: &mut Vec<u8>) {
-    let total = u32::try_from(whole.len()).expect("payloads are bounded far below 4 GiB");
-    let mut offset = 0;
-    for part in whole.chunks(FRAGMENT_BYTES_MAX) {
-        FragmentHead { id, total, offset }.write(out, lane, part);
-        offset += part.len() as u32;
-    }
-}
-
-fn frames_after(mut bytes: &[u8], skip: u64) -> &[u8] {
-    for _ in 0..skip {
-        let Ok((_, rest)) = Frame::split(bytes) else { break };
-        bytes = rest;
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hew_wire::frame::write_frame;
+    use hew_wire::frame::{Frame, FrameKind};
 
     fn push(outgoing: &mut Outgoing, lane: u8, body: &[u8]) -> Result<(), Full> {
-        outgoing.push(lane, body.len() + 8, Urgency::Ordinary, |out| {
-            write_frame(out, FrameKind::Message, lane, 0, &[body]);
-        })
+        push_as(outgoing, FrameKind::Message, lane, Urgency::Ordinary, body)
     }
 
-    fn bodies(chunk: &Chunk) -> Vec<Vec<u8>> {
-        let mut bytes = chunk.bytes();
+    fn push_as(
+        outgoing: &mut Outgoing,
+        kind: FrameKind,
+        lane: u8,
+        urgency: Urgency,
+        body: &[u8],
+    ) -> Result<(), Full> {
+        outgoing.push(lane, urgency, &FrameFront::new(kind, lane, 0, body.len()), body)
+    }
+
+    fn take(outgoing: &mut Outgoing) -> Vec<Arc<Block>> {
+        let mut turn = Vec::new();
+        outgoing.take(Instant::now(), &mut turn);
+        turn
+    }
+
+    fn bodies(turn: &[Arc<Block>]) -> Vec<Vec<u8>> {
+        turn.iter().flat_map(|block| bodies_of(block)).collect()
+    }
+
+    fn bodies_of(block: &Block) -> Vec<Vec<u8>> {
+        let mut bytes = block.bytes();
         let mut bodies = Vec::new();
         while let Ok((frame, rest)) = Frame::split(bytes) {
             bodies.push(frame.body.to_vec());
@@ -366,14 +415,11 @@ mod tests {
         }
         push(&mut outgoing, 2, b"small").unwrap();
         push(&mut outgoing, LANE_CONTROL, b"control").unwrap();
-        let first = bodies(&outgoing.take().unwrap());
+        let first = bodies(&take(&mut outgoing));
         assert_eq!(first[0], b"control");
-        assert!(first.contains(&b"small".to_vec()), "lane 2 did not get its turn");
-        assert_eq!(
-            first.iter().filter(|body| body.len() == 40_000).count(),
-            1,
-            "lane 1 took more than its turn"
-        );
+        let large: Vec<usize> = (0..first.len()).filter(|&place| first[place].len() == 40_000).collect();
+        let small = first.iter().position(|body| body == b"small").expect("lane 2 did not get its turn");
+        assert!(large[0] < small && small < large[1], "lane 1 took more than its turn");
     }
 
     #[test]
@@ -381,59 +427,130 @@ mod tests {
         let mut outgoing = Outgoing::new(100);
         push(&mut outgoing, 1, &[0; 72]).unwrap();
         assert_eq!(push(&mut outgoing, 1, &[0; 13]), Err(Full));
-        let chunk = outgoing.take().unwrap();
+        let turn = take(&mut outgoing);
         assert_eq!(push(&mut outgoing, 1, &[0; 13]), Err(Full), "unacknowledged bytes count");
-        outgoing.acknowledge(chunk.last()).unwrap();
+        outgoing.acknowledge(Instant::now(), turn[0].last()).unwrap();
         push(&mut outgoing, 1, &[0; 13]).unwrap();
         assert_eq!(outgoing.held_bytes(), 21);
-        // Owed frames have more room; a single large frame is accepted when nothing is held.
-        outgoing.push(0, 120, Urgency::Owed, |out| out.extend_from_slice(&[0; 8])).unwrap();
+        // Replies and control messages have rooms of their own; a single large frame is accepted when nothing is held.
+        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, &[0; 112]).unwrap();
         let mut empty = Outgoing::new(100);
         push(&mut empty, 1, &[0; 1000]).unwrap();
         assert_eq!(push(&mut empty, 1, b""), Err(Full));
     }
 
     #[test]
-    fn a_new_connection_continues_inside_a_chunk() {
+    fn a_new_connection_continues_inside_a_block() {
         let mut outgoing = Outgoing::new(1 << 20);
         for i in 0..10u8 {
             push(&mut outgoing, 1, &[i]).unwrap();
         }
-        outgoing.take().unwrap();
+        take(&mut outgoing);
         push(&mut outgoing, 1, &[10]).unwrap();
-        assert_eq!(outgoing.rewind(4), Ok(5));
-        assert_eq!(bodies(&outgoing.take().unwrap()), (4..10u8).map(|i| vec![i]).collect::<Vec<_>>());
-        assert_eq!(bodies(&outgoing.take().unwrap()), [[10]]);
-        assert!(outgoing.take().is_none());
+        assert_eq!(outgoing.rewind(Instant::now(), 4), Ok(5));
+        assert_eq!(bodies(&take(&mut outgoing)), (4..=10u8).map(|i| vec![i]).collect::<Vec<_>>());
+        assert!(take(&mut outgoing).is_empty());
         // The peer's handshake may be older than an acknowledgement on the old connection.
-        outgoing.acknowledge(8).unwrap();
-        assert_eq!(outgoing.rewind(4), Ok(9));
-        outgoing.acknowledge(11).unwrap();
+        outgoing.acknowledge(Instant::now(), 8).unwrap();
+        assert_eq!(outgoing.rewind(Instant::now(), 4), Ok(9));
+        outgoing.acknowledge(Instant::now(), 11).unwrap();
         assert_eq!(outgoing.held_bytes(), 0);
-        assert_eq!(outgoing.rewind(11), Ok(12));
+        assert_eq!(outgoing.rewind(Instant::now(), 11), Ok(12));
     }
 
     #[test]
     fn a_peer_cannot_acknowledge_what_was_never_sent() {
         let mut outgoing = Outgoing::new(1 << 20);
         push(&mut outgoing, 1, b"x").unwrap();
-        assert_eq!(outgoing.acknowledge(1), Err(NeverSent { claimed: 1, sent: 0 }), "queued, not sent");
-        outgoing.take().unwrap();
-        assert_eq!(outgoing.rewind(2), Err(NeverSent { claimed: 2, sent: 1 }));
-        assert_eq!(outgoing.acknowledge(u64::MAX), Err(NeverSent { claimed: u64::MAX, sent: 1 }));
+        assert_eq!(
+            outgoing.acknowledge(Instant::now(), 1),
+            Err(NeverSent { claimed: 1, sent: 0 }),
+            "queued, not sent"
+        );
+        take(&mut outgoing);
+        assert_eq!(outgoing.rewind(Instant::now(), 2), Err(NeverSent { claimed: 2, sent: 1 }));
+        assert_eq!(
+            outgoing.acknowledge(Instant::now(), u64::MAX),
+            Err(NeverSent { claimed: u64::MAX, sent: 1 })
+        );
     }
 
     #[test]
     fn what_a_session_loses_is_counted_by_message() {
         let mut outgoing = Outgoing::new(16 << 20);
         push(&mut outgoing, 1, b"sent").unwrap();
-        outgoing.take().unwrap();
+        take(&mut outgoing);
         push(&mut outgoing, 1, &vec![0; 300_000]).unwrap();
-        outgoing.push(3, 8, Urgency::Owed, |out| write_frame(out, FrameKind::Reply, 3, 0, &[])).unwrap();
-        outgoing.push(0, 8, Urgency::Owed, |out| write_frame(out, FrameKind::Control, 0, 0, &[])).unwrap();
+        push_as(&mut outgoing, FrameKind::Reply, 3, Urgency::Reply, &[]).unwrap();
+        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, &[]).unwrap();
         assert_eq!(outgoing.clear(), Lost { messages: 2, replies: 1, control: 1 });
         assert_eq!(outgoing.held_bytes(), 0);
         assert_eq!(outgoing.clear(), Lost::default());
+    }
+
+    #[test]
+    fn fragments_fill_records_up() {
+        let mut outgoing = Outgoing::new(64 << 20);
+        for _ in 0..4 {
+            push(&mut outgoing, 1, &vec![7; 64 << 10]).unwrap();
+        }
+        let mut blocks = Vec::new();
+        while outgoing.has_work() {
+            blocks.extend(take(&mut outgoing).iter().map(|block| block.bytes().len()));
+        }
+        let full = BLOCK_BYTES_MAX - FRAGMENT_BYTES_WORTH;
+        assert!(blocks[..blocks.len() - 1].iter().all(|bytes| *bytes > full), "{blocks:?}");
+        assert_eq!(blocks.len(), 5, "{blocks:?}");
+    }
+
+    #[test]
+    fn bulk_waits_for_the_window_and_control_does_not() {
+        let mut outgoing = Outgoing::new(64 << 20);
+        for _ in 0..2_000 {
+            push(&mut outgoing, 1, &[7; 1000]).unwrap();
+        }
+        let mut sent = 0;
+        while outgoing.has_work() {
+            sent += take(&mut outgoing).iter().map(|block| block.bytes().len()).sum::<usize>();
+        }
+        assert!((256 << 10..(256 << 10) + 2 * BLOCK_BYTES_MAX).contains(&sent), "{sent}");
+        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, b"now").unwrap();
+        assert!(outgoing.has_work());
+        assert_eq!(bodies(&take(&mut outgoing)), [b"now"]);
+        assert!(!outgoing.has_work());
+        let number = outgoing.next - 1;
+        outgoing.acknowledge(Instant::now(), number).unwrap();
+        assert!(outgoing.has_work());
+    }
+
+    #[test]
+    fn small_turns_that_are_not_acknowledged_share_a_block() {
+        let mut outgoing = Outgoing::new(1 << 20);
+        for _ in 0..1_000 {
+            push(&mut outgoing, 1, &[7; 100]).unwrap();
+            take(&mut outgoing);
+        }
+        assert!(outgoing.replay.len() < 10, "{} blocks", outgoing.replay.len());
+        assert_eq!(outgoing.held_bytes(), 108_000);
+        assert_eq!(outgoing.rewind(Instant::now(), 500), Ok(501));
+        let mut again = Vec::new();
+        while outgoing.has_work() {
+            again.extend(bodies(&take(&mut outgoing)));
+        }
+        assert_eq!(again.len(), 500);
+        assert_eq!(outgoing.held_bytes(), 500 * 108);
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_lost() {
+        let mut outgoing = Outgoing::new(1 << 20);
+        for _ in 0..10 {
+            push(&mut outgoing, 1, b"small").unwrap();
+            take(&mut outgoing);
+        }
+        outgoing.acknowledge(Instant::now(), 7).unwrap();
+        assert!(outgoing.replay[0].first <= 7, "the turns share a block");
+        assert_eq!(outgoing.clear(), Lost { messages: 3, ..Lost::default() });
     }
 
     #[test]
@@ -442,10 +559,10 @@ mod tests {
         let mut buffers = std::collections::BTreeSet::new();
         for round in 1..=100 {
             push(&mut outgoing, 1, &[0; 1000]).unwrap();
-            let chunk = outgoing.take().unwrap();
-            buffers.insert(chunk.bytes().as_ptr() as usize);
-            drop(chunk);
-            outgoing.acknowledge(round).unwrap();
+            let turn = take(&mut outgoing);
+            buffers.insert(turn[0].bytes().as_ptr() as usize);
+            drop(turn);
+            outgoing.acknowledge(Instant::now(), round).unwrap();
         }
         assert!(buffers.len() <= 2, "{} buffers for 100 turns", buffers.len());
     }

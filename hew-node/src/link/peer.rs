@@ -1,21 +1,24 @@
 //! One other node: what is queued for it, what came from it, and the session that ties connections together.
 
+use super::block::{Block, Lost};
 use super::incoming::Incoming;
-use super::outgoing::{Chunk, Full, Lost, NeverSent, Outgoing, Urgency};
+use super::outgoing::{Full, NeverSent, Outgoing, Urgency};
 use event_listener::{Event, EventListener};
 use hew_security::PublicKey;
 use hew_transport::Addr;
 use hew_wire::control::Control;
-use hew_wire::frame::{
-    FRAME_HEADER_BYTES, FrameKind, LANE_CONTROL, LANES, MessageHead, ReplyHead, write_frame,
-};
+use hew_wire::frame::{FrameFront, FrameKind, LANE_CONTROL, LANES, MessageHead, ReplyHead};
 use hew_wire::{Incarnation, NodeId, Pid};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Received bytes after which an acknowledgement is sent without waiting for its timer.
-const ACKNOWLEDGE_BYTES: usize = 256 * 1024;
+/// A quarter of the smallest window of a sender.
+const ACKNOWLEDGE_BYTES: usize = 64 * 1024;
+
+/// Each time that so many more bytes wait for the writer, a sender lets it have its turn.
+const CROWDED_BYTES: usize = 128 * 1024;
 
 /// Whether a peer can be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,6 @@ struct State {
     address: Option<Addr>,
     incarnation: Option<Incarnation>,
     public_key: Option<PublicKey>,
-    /// Largest payload that the peer takes, as it said in the handshake.
-    payload_bytes_max: Option<usize>,
     /// The session's id, the same on both sides; 0 when there is none.
     session: u64,
     /// Sequenced frames received in the session.
@@ -170,6 +171,12 @@ pub(crate) struct Peer {
     room: Event,
     /// Number of senders that wait for room, so that making room costs nothing when nobody does.
     waiting: AtomicUsize,
+    /// Largest payload that the peer takes, as it said in the last handshake.
+    payload_bytes_max: AtomicUsize,
+    /// [`CROWDED_BYTES`] more wait for the writer. Set under the lock of `outgoing`, taken by a sender.
+    crowded: AtomicBool,
+    /// How often the writer has written. For a reader that waits for an answer; nothing else hangs on it.
+    writes: AtomicU64,
     /// `Standing::Gone`, for senders that hold no lock.
     gone: AtomicBool,
 }
@@ -188,7 +195,6 @@ impl Peer {
                 address: None,
                 incarnation: None,
                 public_key: None,
-                payload_bytes_max: None,
                 session: 0,
                 received: 0,
                 unacknowledged: 0,
@@ -207,6 +213,9 @@ impl Peer {
             changed: Event::new(),
             room: Event::new(),
             waiting: AtomicUsize::new(0),
+            payload_bytes_max: AtomicUsize::new(usize::MAX),
+            crowded: AtomicBool::new(false),
+            writes: AtomicU64::new(0),
             gone: AtomicBool::new(true),
         }
     }
@@ -215,46 +224,47 @@ impl Peer {
 
     /// Queues a message of a user.
     pub(crate) fn push_message(&self, head: &MessageHead, payload: &[u8]) -> Result<(), PushError> {
-        let size = FRAME_HEADER_BYTES + MessageHead::BYTES_WITH_REPLY + payload.len();
         let lane = lane_of(head.source);
-        self.push(lane, size, Urgency::Ordinary, |out| head.write(out, lane, payload))
+        self.push(lane, Urgency::Ordinary, &head.front(lane, payload.len()), payload)
     }
 
     /// Queues the answer to an ask of this peer.
     pub(crate) fn push_reply(&self, head: &ReplyHead, value: &[u8]) -> Result<(), PushError> {
         const LANE: u8 = 1;
-        let size = FRAME_HEADER_BYTES + ReplyHead::BYTES + value.len();
-        self.push(LANE, size, Urgency::Owed, |out| head.write(out, LANE, value))
+        self.push(LANE, Urgency::Reply, &head.front(LANE, value.len()), value)
     }
 
     /// Queues a control message. One that is too long to encode is a defect of the sender and is reported as `Full`.
     pub(crate) fn push_control(&self, control: &Control) -> Result<(), PushError> {
         let mut body = Vec::with_capacity(128);
         control.encode(&mut body).map_err(|_| PushError::Full)?;
-        self.push(LANE_CONTROL, FRAME_HEADER_BYTES + body.len(), Urgency::Owed, |out| {
-            write_frame(out, FrameKind::Control, LANE_CONTROL, 0, &[&body]);
-        })
+        let front = FrameFront::new(FrameKind::Control, LANE_CONTROL, 0, body.len());
+        self.push(LANE_CONTROL, Urgency::Control, &front, &body)
     }
 
-    fn push(
-        &self,
-        lane: u8,
-        size: usize,
-        urgency: Urgency,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), PushError> {
+    fn push(&self, lane: u8, urgency: Urgency, front: &FrameFront, rest: &[u8]) -> Result<(), PushError> {
         let mut outgoing = lock(&self.outgoing);
         // Checked under the lock: `end_session` sets it before it clears the queue, so nothing is queued after that.
         if self.gone.load(Ordering::Relaxed) {
             return Err(PushError::Gone);
         }
-        let was_idle = !outgoing.has_work();
-        outgoing.push(lane, size, urgency, write)?;
+        let (had_work, before) = (outgoing.has_work(), outgoing.queued_bytes());
+        outgoing.push(lane, urgency, front, rest)?;
+        let wake = !had_work && outgoing.has_work();
+        if outgoing.queued_bytes() / CROWDED_BYTES > before / CROWDED_BYTES {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
         drop(outgoing);
-        if was_idle {
+        if wake {
             self.work.notify(usize::MAX);
         }
         Ok(())
+    }
+
+    /// Whether a sender should let the writer have its turn: what it takes is then still in the processor's caches. Tells
+    /// one sender, once for each time.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed) && self.crowded.swap(false, Ordering::Relaxed)
     }
 
     /// Resolves when it is worth trying to queue again: room was made, or the peer is gone.
@@ -273,14 +283,14 @@ impl Peer {
 
     /// Largest payload that the peer takes; what this node takes itself, before the peer has said so.
     pub(crate) fn payload_bytes_max(&self) -> usize {
-        lock(&self.state).payload_bytes_max.unwrap_or(usize::MAX)
+        self.payload_bytes_max.load(Ordering::Relaxed)
     }
 
     // ---- what the writer and the connector do ----
 
-    /// Resolves when there may be something to do. Made before looking, so that nothing is missed.
-    pub(crate) fn listen_for_work(&self) -> EventListener {
-        self.work.listen()
+    /// Fires when there may be something to do. Listen before looking, so that nothing is missed.
+    pub(crate) fn work(&self) -> &Event {
+        &self.work
     }
 
     /// Resolves when standing, address or connection may have changed. Made before looking, too.
@@ -299,15 +309,34 @@ impl Peer {
         self.changed.notify(usize::MAX);
     }
 
-    /// The next chunk for connection `generation`; none if that is not the current one any more.
-    pub(crate) fn take_chunk(&self, generation: u64) -> Option<Arc<Chunk>> {
+    /// Adds what connection `generation` is to send next to `turn`; nothing if that is not the current one any more.
+    pub(crate) fn take_turn(&self, now: Instant, generation: u64, turn: &mut Vec<Arc<Block>>) {
         let mut outgoing = lock(&self.outgoing);
         // Checked under the lock, which `attach` holds while it rewinds and changes the generation: the writer of an
         // older connection takes nothing that the new one has to send.
-        if !self.is_current(generation) {
-            return None;
+        if self.is_current(generation) {
+            outgoing.take(now, turn);
         }
-        outgoing.take()
+    }
+
+    /// The writer has written something.
+    pub(crate) fn note_written(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Nothing was sent for a while: gives the memory of buffers back.
+    pub(crate) fn trim(&self) {
+        lock(&self.outgoing).trim();
+    }
+
+    /// Whether anything has not been written yet.
+    pub(crate) fn has_queued(&self) -> bool {
+        lock(&self.outgoing).has_queued()
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
@@ -371,14 +400,24 @@ impl Peer {
         lock(&self.state).heard
     }
 
-    pub(crate) fn note_acknowledged(&self, generation: u64, number: u64) -> Result<(), NeverSent> {
+    pub(crate) fn note_acknowledged(
+        &self,
+        now: Instant,
+        generation: u64,
+        number: u64,
+    ) -> Result<(), NeverSent> {
         let mut outgoing = lock(&self.outgoing);
-        // As in `take_chunk`: the number may be of a session that is over.
+        // As in `take_turn`: the number may be of a session that is over.
         if !self.is_current(generation) {
             return Ok(());
         }
-        outgoing.acknowledge(number)?;
+        let had_work = outgoing.has_work();
+        outgoing.acknowledge(now, number)?;
+        let wake = !had_work && outgoing.has_work();
         drop(outgoing);
+        if wake {
+            self.wake();
+        }
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.room.notify(usize::MAX);
         }
@@ -413,7 +452,7 @@ impl Peer {
         }
         let mut lost = None;
         let start = if resumed {
-            outgoing.rewind(agreed.received).map_err(AttachError::NeverSent)?
+            outgoing.rewind(now, agreed.received).map_err(AttachError::NeverSent)?
         } else {
             // What was queued before there ever was a session belongs to the new one.
             if state.session != 0 {
@@ -432,7 +471,7 @@ impl Peer {
         state.standing = Standing::Reachable;
         state.incarnation = Some(agreed.incarnation);
         state.public_key = Some(agreed.public_key);
-        state.payload_bytes_max = Some(agreed.payload_bytes_max);
+        self.payload_bytes_max.store(agreed.payload_bytes_max, Ordering::Relaxed);
         let generation = state.generation;
         state.connection = Some(Connection {
             generation,

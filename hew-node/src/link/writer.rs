@@ -1,0 +1,178 @@
+//! The writing half of a connection: turns of blocks as records, acknowledgements, heartbeats, the goodbye.
+
+use super::block::Block;
+use super::connection::{End, HEARTBEAT_AFTER, SILENCE_MAX};
+use super::peer::Peer;
+use crate::shared::Shared;
+use event_listener::listener;
+use futures_lite::future;
+use futures_lite::io::{AsyncWrite, AsyncWriteExt};
+use hew_actor::Sleep;
+use hew_security::Sealer;
+use hew_wire::frame::{FrameKind, LANE_CONTROL, RECORD_PLAINTEXT_BYTES_MAX, write_frame, write_number};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest wait before received frames are acknowledged.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(20);
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    generation: u64,
+    sealer: Sealer,
+    /// Frames that are not part of the session, before the session's.
+    plain: Vec<u8>,
+    turn: Vec<Arc<Block>>,
+    sealed: Vec<u8>,
+    /// When received frames are to be acknowledged, if that is not due to something else before.
+    acknowledge_at: Option<Instant>,
+    heartbeat_at: Instant,
+    /// Set for the next time something is due, or for an earlier one: setting it anew for each message would cost more than
+    /// its going off in vain now and then.
+    timer: Option<(Instant, Sleep)>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, peer: Arc<Peer>, generation: u64, sealer: Sealer) -> Writer {
+        let heartbeat_at = shared.runtime.now() + HEARTBEAT_AFTER;
+        Writer {
+            shared,
+            peer,
+            generation,
+            sealer,
+            plain: Vec::new(),
+            turn: Vec::new(),
+            sealed: Vec::new(),
+            acknowledge_at: None,
+            heartbeat_at,
+            timer: None,
+        }
+    }
+
+    pub(super) async fn run<W: AsyncWrite + Unpin>(mut self, mut stream: W, start: u64) -> End {
+        write_number(&mut self.plain, FrameKind::Start, start);
+        let peer = Arc::clone(&self.peer);
+        loop {
+            while self.gather() {
+                if let Err(end) = self.write(&mut stream).await {
+                    return end;
+                }
+            }
+            // Made before looking again, so that nothing that comes while looking is missed.
+            listener!(peer.work() => work);
+            let now = self.shared.runtime.now();
+            if now >= self.heard(now) + SILENCE_MAX {
+                return End::Silence;
+            }
+            if self.gather() {
+                if let Err(end) = self.write(&mut stream).await {
+                    return end;
+                }
+                continue;
+            }
+            if !peer.has_queued()
+                && let Some(reason) = peer.goodbye()
+            {
+                return self.say_goodbye(stream, &reason).await;
+            }
+            let wake_at = self.acknowledge_at.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at));
+            future::or(work, self.sleep_until(wake_at)).await;
+        }
+    }
+
+    /// When the peer was heard last.
+    fn heard(&self, now: Instant) -> Instant {
+        self.peer.heard().unwrap_or(now)
+    }
+
+    /// Sleeps until `at` or a little earlier.
+    async fn sleep_until(&mut self, at: Instant) {
+        let now = self.shared.runtime.now();
+        let (_, sleep) = match self.timer.take() {
+            Some((set, sleep)) if set <= at && set > now => self.timer.insert((set, sleep)),
+            _ => self.timer.insert((at, self.shared.runtime.sleep_until(at))),
+        };
+        Pin::new(sleep).await;
+    }
+
+    /// Collects what is to be written now: whether there is anything.
+    fn gather(&mut self) -> bool {
+        let now = self.shared.runtime.now();
+        self.peer.take_turn(now, self.generation, &mut self.turn);
+        let due = match self.peer.acknowledgement() {
+            None => {
+                self.acknowledge_at = None;
+                false
+            }
+            Some((_, urgent)) => {
+                let at = *self.acknowledge_at.get_or_insert(now + ACKNOWLEDGE_AFTER);
+                urgent || !self.turn.is_empty() || !self.plain.is_empty() || now >= at
+            }
+        };
+        if due && let Some(number) = self.peer.take_acknowledgement() {
+            write_number(&mut self.plain, FrameKind::Ack, number);
+            self.acknowledge_at = None;
+        }
+        if now >= self.heartbeat_at || self.peer.take_life_wanted() {
+            let is_idle = now >= self.heard(now) + HEARTBEAT_AFTER;
+            if is_idle || now < self.heartbeat_at {
+                write_frame(&mut self.plain, FrameKind::Heartbeat, LANE_CONTROL, 0, &[]);
+            }
+            if is_idle {
+                self.peer.trim();
+                self.sealed = Vec::new();
+            }
+            self.heartbeat_at = now + HEARTBEAT_AFTER;
+        }
+        !self.turn.is_empty() || !self.plain.is_empty()
+    }
+
+    /// Writes what was collected.
+    async fn write<W: AsyncWrite + Unpin>(&mut self, stream: &mut W) -> Result<(), End> {
+        self.sealed.clear();
+        let first = self.turn.first().map_or(&[][..], |block| block.bytes());
+        // What is not part of the session shares a record with what is, where there is room.
+        if self.plain.len() + first.len() > RECORD_PLAINTEXT_BYTES_MAX {
+            self.sealer.seal_record(&[&self.plain], &mut self.sealed)?;
+            self.plain.clear();
+        }
+        self.sealer.seal_record(&[&self.plain, first], &mut self.sealed)?;
+        self.plain.clear();
+        for block in self.turn.iter().skip(1) {
+            self.sealer.seal_record(&[block.bytes()], &mut self.sealed)?;
+        }
+        // From here on they are the replay's alone.
+        self.turn.clear();
+        let mut writing = pin!(stream.write_all(&self.sealed));
+        loop {
+            // A peer from which nothing is heard while it takes nothing is gone; one that talks is only slow.
+            let heard = self.peer.heard().unwrap_or_else(|| self.shared.runtime.now());
+            let limit = self.shared.runtime.sleep_until(heard + SILENCE_MAX);
+            let written = future::or(async { Some((&mut writing).await) }, async {
+                limit.await;
+                None
+            });
+            match written.await {
+                Some(result) => {
+                    self.peer.note_written();
+                    return result.map_err(End::Io);
+                }
+                None if self.peer.heard().is_none_or(|now| now <= heard) => return Err(End::Silence),
+                None => {}
+            }
+        }
+    }
+
+    async fn say_goodbye<W: AsyncWrite + Unpin>(mut self, mut stream: W, reason: &str) -> End {
+        write_frame(&mut self.plain, FrameKind::Goodbye, LANE_CONTROL, 0, &[reason.as_bytes()]);
+        match self.write(&mut stream).await {
+            Ok(()) => match stream.close().await {
+                Ok(()) => End::Closed,
+                Err(error) => End::Io(error),
+            },
+            Err(end) => end,
+        }
+    }
+}
