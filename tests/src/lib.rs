@@ -5,5 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod again;
 pub mod cluster;
 pub mod evil;
+pub mod usage;
