@@ -6,6 +6,7 @@
 
 pub mod actors;
 pub mod again;
+pub mod chaos;
 pub mod cluster;
 pub mod evil;
 pub mod usage;
