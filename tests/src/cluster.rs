@@ -1,5 +1,6 @@
 //! A whole cluster on one thread, in virtual time, in an order drawn from a seed.
 
+use crate::chaos::{Fate, Proxy};
 use hew_cluster::Swim;
 use hew_node::{
     Allowlist, Compose, Incarnation, Mem, Node, NodeBuilder, NodeId, NoiseXx, Runtime, Simulation,
@@ -87,22 +88,53 @@ impl Cluster {
 
     /// As [`Cluster::builder`], with the key of another seed.
     pub fn builder_with_key(&self, id: u16, key_seed: u64) -> NodeBuilder<SimStack> {
+        let builder = self.alone(id, key_seed);
+        if id == 1 { builder } else { builder.join("mem:n1") }
+    }
+
+    /// The settings of node `id` behind a proxy that it advertises: others dial it at `mem:p<id>`, as it dials node 1.
+    /// Membership is so patient that no broken connection makes a node look dead.
+    pub fn proxied_builder(&self, id: u16) -> NodeBuilder<SimStack> {
+        let builder = self.alone(id, u64::from(id)).swim(patient()).advertise(format!("mem:p{id}"));
+        if id == 1 { builder } else { builder.join("mem:p1") }
+    }
+
+    /// The proxy of node `id`, which draws a fate for each connection from the seed.
+    pub async fn proxy(
+        &self,
+        id: u16,
+        seed: u64,
+        draw: impl FnMut(&mut fastrand::Rng) -> Fate + Send + 'static,
+    ) -> Proxy {
+        self.proxy_over(self.network(), id, seed, draw).await
+    }
+
+    /// As [`Cluster::proxy`], over the network with other settings.
+    pub async fn proxy_over(
+        &self,
+        network: &Mem,
+        id: u16,
+        seed: u64,
+        draw: impl FnMut(&mut fastrand::Rng) -> Fate + Send + 'static,
+    ) -> Proxy {
+        let carrier = network.endpoint(&format!("p{id}"));
+        let (front, back) = (format!("mem:p{id}"), format!("mem:n{id}"));
+        Proxy::start(&self.runtime(), carrier, (&front, &back), seed, draw).await
+    }
+
+    fn alone(&self, id: u16, key_seed: u64) -> NodeBuilder<SimStack> {
         let runtime = self.runtime();
         let keypair = danger::keypair_from_seed(key_seed);
         let noise =
             danger::noise_from_seed(keypair, Allowlist::strict(self.allowlist.clone()), runtime.seed());
         let name = format!("n{id}");
-        let mut builder = Node::builder(NodeId::from_raw(id))
+        Node::builder(NodeId::from_raw(id))
             .swim(SwimConfig::fast())
             .transport(self.network.endpoint(&name))
             .authenticator(noise)
             .runtime(runtime)
             .name(name.clone())
-            .listen(format!("mem:{name}"));
-        if id != 1 {
-            builder = builder.join("mem:n1");
-        }
-        builder
+            .listen(format!("mem:{name}"))
     }
 
     /// Starts node `id` and logs its events from then on.
@@ -157,6 +189,12 @@ impl Cluster {
             runtime.sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// Settings of a membership that suspects nobody within hours: for tests in which links break all the time, or a
+/// process is stopped, and nobody is to be declared dead.
+pub fn patient() -> SwimConfig {
+    SwimConfig { probe_interval: Duration::from_secs(3600), ..SwimConfig::lan() }
 }
 
 fn tail(lines: &[String]) -> String {

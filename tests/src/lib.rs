@@ -9,4 +9,6 @@ pub mod again;
 pub mod chaos;
 pub mod cluster;
 pub mod evil;
+pub mod real;
+pub mod talk;
 pub mod usage;

@@ -1,0 +1,4 @@
+//! What networks, machines and processes do to nodes, one story a file.
+
+mod breaks;
+mod breaks_tcp;
