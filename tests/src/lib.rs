@@ -11,4 +11,5 @@ pub mod cluster;
 pub mod evil;
 pub mod real;
 pub mod talk;
+pub mod targets;
 pub mod usage;

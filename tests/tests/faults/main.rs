@@ -2,3 +2,5 @@
 
 mod breaks;
 mod breaks_tcp;
+mod kills;
+mod restarts;
