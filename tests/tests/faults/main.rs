@@ -4,3 +4,4 @@ mod breaks;
 mod breaks_tcp;
 mod kills;
 mod restarts;
+mod stopped;
