@@ -2,6 +2,7 @@
 
 mod breaks;
 mod breaks_tcp;
+mod descriptors;
 mod kills;
 mod restarts;
 mod stopped;
