@@ -3,6 +3,7 @@
 mod breaks;
 mod breaks_tcp;
 mod descriptors;
+mod half_open;
 mod kills;
 mod restarts;
 mod stopped;
