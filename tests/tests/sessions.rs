@@ -83,38 +83,6 @@ fn broken_connections_lose_double_and_reorder_nothing() {
 }
 
 #[test]
-fn all_pairs_of_sixteen_dial_at_once_and_keep_one_connection_each() {
-    for seed in 0..5 {
-        let cluster = Cluster::new(seed);
-        cluster.run(async {
-            let mut nodes = Vec::new();
-            for id in 1..=16 {
-                // Everyone knows everyone from the start, so everyone dials everyone.
-                let seeds = (1..=16).filter(|&other| other != id).map(|other| format!("mem:n{other}"));
-                let builder = seeds.fold(cluster.builder(id), |builder, seed| builder.join(seed));
-                nodes.push(cluster.start_as(builder).await.expect("the node starts"));
-            }
-            for node in &nodes {
-                node.wait_for_members(16, SOON).await.expect("sixteen members");
-            }
-            let connected = |node: &SimNode| node.links().iter().filter(|link| link.connected).count();
-            cluster
-                .wait_until("all are linked", SOON, || nodes.iter().all(|node| connected(node) == 15))
-                .await;
-            let connections: u64 = nodes.iter().map(|node| node.stats().connections).sum();
-            // Nothing changes any more: every pair has settled on one connection.
-            cluster.runtime().sleep(Duration::from_secs(30)).await;
-            assert!(nodes.iter().all(|node| connected(node) == 15), "seed {seed}");
-            let later: u64 = nodes.iter().map(|node| node.stats().connections).sum();
-            assert_eq!(connections, later, "seed {seed}: connections still come and go");
-            for node in nodes {
-                node.shutdown().await;
-            }
-        });
-    }
-}
-
-#[test]
 fn a_full_link_pushes_back_and_a_stopped_reader_costs_the_bound() {
     let cluster = Cluster::new(1);
     cluster.run(async {

@@ -1,5 +1,6 @@
 //! What networks, machines and processes do to nodes, one story a file.
 
+mod all_pairs;
 mod breaks;
 mod breaks_tcp;
 mod descriptors;
