@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// How many addresses of one host name are tried, in the order of the resolver.
 const HOST_ADDRESSES_MAX: usize = 16;
 
+/// Bytes that the kernel takes beyond those that it can send at once. Left to itself it takes megabytes, and on a slow
+/// network whatever is written after them, signs of life too, waits for seconds.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// TCP over IPv4 and IPv6, with host names.
 ///
 /// Each connection has `TCP_NODELAY`, because frames are written whole; keep-alive probes, because a peer whose
@@ -138,6 +142,7 @@ impl Tcp {
             .with_interval((self.keepalive / 3).max(Duration::from_secs(1)));
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&probe)?;
+        set_unsent_bytes_max(socket)?;
         set_user_timeout(socket, self.user_timeout)
     }
 }
@@ -305,6 +310,16 @@ fn is_connected_to_itself(socket: &Async<Socket>) -> bool {
         (Ok(local), Ok(peer)) => local.as_socket() == peer.as_socket(),
         _ => false,
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_unsent_bytes_max(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_unsent_bytes_max(_: &Socket) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
