@@ -4,6 +4,9 @@
 //! itself a second time as the other node. Each line holds in `limit` what plain sockets reached in the same run: for
 //! `tell` a stream of as many payload bytes in writes of 64 KiB, for `ask` a blocking ping-pong of 64 bytes between two
 //! processes. Names that end in `_noise`, and all asks, are encrypted.
+//!
+//! Each node has one worker and each process a core of its own, as the plain sockets have: two machines, so to speak. With
+//! more busy threads than cores the figures would be those of the kernel's scheduler.
 
 #[path = "remote/asks.rs"]
 mod asks;
@@ -11,6 +14,8 @@ mod asks;
 mod measure;
 #[path = "remote/messages.rs"]
 mod messages;
+#[path = "remote/overload.rs"]
+mod overload;
 #[path = "remote/pair.rs"]
 mod pair;
 #[path = "remote/peer.rs"]
@@ -29,6 +34,7 @@ use pair::Pair;
 use process::Role;
 use raw::Raw;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The measurements of messages: name, payload bytes, pairs of actors.
 const TELLS: [(&str, usize, u64); 4] = [
@@ -40,6 +46,10 @@ const TELLS: [(&str, usize, u64); 4] = [
 const ASK_P50: &str = "remote/ask_p50";
 const ASK_P99: &str = "remote/ask_p99";
 const ASK_UNDER_BULK: &str = "remote/ask_under_bulk_p99";
+const ASK_P50_SPIN: &str = "remote/ask_p50_spin";
+const OVERLOAD: &str = "remote/rss_under_overload";
+/// How long links look for what comes next before they sleep, where they do.
+const SPIN: Duration = Duration::from_micros(30);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,6 +69,7 @@ fn main() -> ExitCode {
 fn measure_all(run: &Run) -> Result<(), Failure> {
     warn_of_debug_build();
     run.start_watchdog();
+    raw::stay_on(raw::Core::Ours)?;
     let raw = Raw::start()?;
     let tells = |suffix: &str| -> Vec<(String, usize, u64)> {
         let named = TELLS.iter().map(|&(name, bytes, pairs)| (format!("{name}{suffix}"), bytes, pairs));
@@ -78,12 +89,27 @@ fn measure_all(run: &Run) -> Result<(), Failure> {
         ask(run, &pair, &raw)?;
         pair.end()?;
     }
-    raw.end()
+    if run.wants(ASK_P50_SPIN) {
+        let pair = Pair::start(one().spin(SPIN), Role::SpinningNode)?;
+        let limit = raw.ping_pong_busy(run)?;
+        let count = run.scale(4_000, 100);
+        let (p50, p99) = run.latencies(|| asks::ask(&pair, count))?;
+        Line::new(ASK_P50_SPIN, "us", &in_microseconds(&p50))
+            .limit(in_microseconds(&limit))
+            .with("p99", p99.median() / 1e3)
+            .print();
+        pair.end()?;
+    }
+    raw.end()?;
+    if run.wants(OVERLOAD) {
+        overload::measure(run, OVERLOAD, one)?;
+    }
+    Ok(())
 }
 
 /// The node of this process; that of the other one has id 2.
 fn one() -> NodeBuilder {
-    Node::builder(NodeId::from_raw(1))
+    Node::builder(NodeId::from_raw(1)).workers(1)
 }
 
 fn tell<S: Stack>(
@@ -107,8 +133,11 @@ fn tell<S: Stack>(
     Ok(())
 }
 
+fn in_microseconds(samples: &Samples) -> Samples {
+    samples.map(|nanoseconds| nanoseconds / 1e3)
+}
+
 fn ask<S: Stack>(run: &Run, pair: &Pair<S>, raw: &Raw) -> Result<(), Failure> {
-    let in_microseconds = |samples: &Samples| samples.map(|nanoseconds| nanoseconds / 1e3);
     let idle = run.wants(ASK_P50) || run.wants(ASK_P99);
     if !idle && !run.wants(ASK_UNDER_BULK) {
         return Ok(());

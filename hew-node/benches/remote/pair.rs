@@ -15,7 +15,7 @@ pub(crate) struct Pair<S: Stack> {
     pub(crate) sinks: Vec<ActorRef<ToSink>>,
     pub(crate) bulk_sink: ActorRef<ToSink>,
     pub(crate) echo: ActorRef<ToEcho>,
-    process: Process,
+    pub(crate) process: Process,
 }
 
 impl<S: Stack> Pair<S> {

@@ -3,7 +3,7 @@
 use crate::measure::{Failure, complain};
 use crate::messages::{BULK_SINK, ECHO, Echo, SINKS, Sink};
 use crate::process::Role;
-use crate::raw;
+use crate::{SPIN, raw};
 use futures_lite::future;
 use hew_actor::MAILBOX_CAPACITY_MAX;
 use hew_node::{MailboxOptions, Node, NodeBuilder, NodeId, SpawnOptions, Stack};
@@ -12,7 +12,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 pub(crate) fn run(role: Role) -> Result<(), Failure> {
-    let node = Node::builder(NodeId::from_raw(2));
+    if role != Role::RawSocket {
+        raw::stay_on(raw::Core::Theirs)?;
+    }
+    let node = Node::builder(NodeId::from_raw(2)).workers(1);
     match role {
         Role::RawSocket => {
             let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -28,6 +31,7 @@ pub(crate) fn run(role: Role) -> Result<(), Failure> {
         }
         Role::PlainNode => serve(node.authenticator(Plaintext::on_local_addresses())),
         Role::NoiseNode => serve(node),
+        Role::SpinningNode => serve(node.spin(SPIN)),
     }
 }
 

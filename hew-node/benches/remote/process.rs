@@ -16,17 +16,20 @@ pub(crate) enum Role {
     PlainNode,
     /// A node with the default stack.
     NoiseNode,
+    /// The same, with links that look for what comes next before they sleep.
+    SpinningNode,
     /// Plain sockets.
     RawSocket,
 }
 
 impl Role {
-    const ALL: [Role; 3] = [Role::PlainNode, Role::NoiseNode, Role::RawSocket];
+    const ALL: [Role; 4] = [Role::PlainNode, Role::NoiseNode, Role::SpinningNode, Role::RawSocket];
 
     fn word(self) -> &'static str {
         match self {
             Role::PlainNode => "plain-node",
             Role::NoiseNode => "noise-node",
+            Role::SpinningNode => "spinning-node",
             Role::RawSocket => "raw-socket",
         }
     }
@@ -81,6 +84,14 @@ impl Process {
             }
         }
         Err(format!("the other process has not ended after {} s", END_DEADLINE.as_secs()).into())
+    }
+}
+
+impl Process {
+    /// The kernel's number for it.
+    pub(crate) fn id(&self) -> Result<rustix::process::Pid, Failure> {
+        let id = i32::try_from(self.child.id())?;
+        Ok(rustix::process::Pid::from_raw(id).ok_or("a process with number 0")?)
     }
 }
 

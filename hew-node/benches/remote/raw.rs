@@ -20,6 +20,7 @@ const PING_BYTES: usize = 64;
 /// What the other process does with a connection, said by its first byte.
 const STREAM: u8 = b's';
 const PING_PONG: u8 = b'p';
+const PING_PONG_BUSY: u8 = b'b';
 
 /// The process on the other side of the sockets.
 pub(crate) struct Raw {
@@ -42,32 +43,48 @@ impl Raw {
         Ok(seconds.map(|seconds| WRITE_BYTES as f64 / seconds))
     }
 
+    /// The same of one whose processes never sleep: median only.
+    pub(crate) fn ping_pong_busy(&self, run: &Run) -> Result<Samples, Failure> {
+        let rounds = run.scale(4_000, 100);
+        let latencies = || run.latencies(|| ping_pong(&self.process.address, PING_PONG_BUSY, rounds));
+        Ok(on_core(Core::Ours, latencies)?.0)
+    }
+
     /// Median and 99th percentile of a ping-pong, in nanoseconds.
     pub(crate) fn ping_pong(&self, run: &Run) -> Result<(Samples, Samples), Failure> {
         let rounds = run.scale(4_000, 100);
-        on_core(Core::Ours, || run.latencies(|| ping_pong(&self.process.address, rounds)))
+        on_core(Core::Ours, || run.latencies(|| ping_pong(&self.process.address, PING_PONG, rounds)))
     }
 }
 
 /// Which of the processes a thread works for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Core {
+pub(crate) enum Core {
     Ours,
     Theirs,
+}
+
+/// Keeps this thread, and those that it starts, on the first or on the last core that there is for it.
+pub(crate) fn stay_on(core: Core) -> Result<(), Failure> {
+    // A process inherits where its parent stays. The kernel leaves out of this what it may not have.
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|number| all.set(number));
+    sched_setaffinity(None, &all)?;
+    let allowed = sched_getaffinity(None)?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number));
+    let number = match core {
+        Core::Ours => cores.next(),
+        Core::Theirs => cores.next_back(),
+    };
+    let mut only = CpuSet::new();
+    only.set(number.ok_or("no core")?);
+    Ok(sched_setaffinity(None, &only)?)
 }
 
 /// Runs `body` in a thread that stays on the first or on the last core that this process may use.
 fn on_core<T: Send>(core: Core, body: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
     let pinned = || {
-        let allowed = sched_getaffinity(None)?;
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number));
-        let number = match core {
-            Core::Ours => cores.next(),
-            Core::Theirs => cores.next_back(),
-        };
-        let mut only = CpuSet::new();
-        only.set(number.ok_or("no core")?);
-        sched_setaffinity(None, &only)?;
+        stay_on(core)?;
         body()
     };
     std::thread::scope(|scope| scope.spawn(pinned).join()).map_err(|_| "the measuring thread panicked")?
@@ -98,17 +115,32 @@ fn stream(address: &str, writes: u64) -> Result<Duration, Failure> {
     Ok(took)
 }
 
-fn ping_pong(address: &str, rounds: u64) -> Result<Vec<u64>, Failure> {
-    let mut stream = connect(address, PING_PONG)?;
+fn ping_pong(address: &str, purpose: u8, rounds: u64) -> Result<Vec<u64>, Failure> {
+    let mut stream = connect(address, purpose)?;
+    stream.set_nonblocking(purpose == PING_PONG_BUSY)?;
     let mut bytes = [7; PING_BYTES];
     let mut nanoseconds = Vec::with_capacity(rounds as usize);
     for _ in 0..rounds {
         let start = Instant::now();
         stream.write_all(&bytes)?;
-        stream.read_exact(&mut bytes)?;
+        read_all(&mut stream, &mut bytes)?;
         nanoseconds.push(start.elapsed().as_nanos() as u64);
     }
     Ok(nanoseconds)
+}
+
+/// Fills the buffer; without sleeping, if the stream does not block.
+fn read_all(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match stream.read(&mut buffer[filled..]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The other side, one connection at a time; a connection that breaks is the business of the side that measures.
@@ -125,10 +157,11 @@ fn serve_one(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut purpose = [0];
     stream.read_exact(&mut purpose)?;
-    if purpose == [PING_PONG] {
+    if purpose == [PING_PONG] || purpose == [PING_PONG_BUSY] {
+        stream.set_nonblocking(purpose == [PING_PONG_BUSY])?;
         let mut bytes = [0; PING_BYTES];
         loop {
-            stream.read_exact(&mut bytes)?;
+            read_all(&mut stream, &mut bytes)?;
             stream.write_all(&bytes)?;
         }
     }
