@@ -156,7 +156,6 @@ fn small_messages_and_signs_of_life_pass_a_message_of_100_mib() {
 }
 
 #[test]
-#[ignore = "a known defect: control messages overflow behind a message of more than twice the bound"]
 fn a_message_over_twice_the_bound_of_the_queue_does_not_end_the_session() {
     cross_slowly(24 << 20, OUTGOING_BYTES_DEFAULT, SwimConfig::lan());
 }

@@ -187,7 +187,6 @@ fn a_thousand_restarts_account_for_every_message_and_misdeliver_none() {
 }
 
 #[test]
-#[ignore = "a known defect: a message is not counted as lost when its first fragment was acknowledged"]
 fn restarts_account_for_messages_in_fragments() {
     // So slow that a message is under way when the node crashes.
     let sums = story(0, 20, 150_000, Some(4_000_000));
