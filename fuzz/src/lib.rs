@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frames", run: targets::frames, seeds: seeds::frames, mutations: 5000 },
     Target { name: "message", run: targets::message, seeds: seeds::messages, mutations: 5000 },
     Target { name: "value", run: targets::value, seeds: seeds::values, mutations: 5000 },
+    Target { name: "decompress", run: targets::decompress, seeds: seeds::compressed, mutations: 5000 },
     Target { name: "control", run: targets::control, seeds: seeds::controls, mutations: 10_000 },
     Target { name: "hello", run: targets::hello, seeds: seeds::hellos, mutations: 3000 },
     Target { name: "verdict", run: targets::verdict, seeds: seeds::verdicts, mutations: 3000 },

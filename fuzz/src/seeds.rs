@@ -1,6 +1,9 @@
 //! What each target begins with: the golden bytes of the protocol, and some that are made.
 
-use hew_wire::frame::{FRAME_HEADER_BYTES, FragmentHead, FrameKind, MessageHead, write_frame, write_number};
+use hew_wire::compression::Compressor;
+use hew_wire::frame::{
+    FRAME_HEADER_BYTES, FragmentHead, FrameKind, MessageHead, ReplyHead, write_frame, write_number,
+};
 use hew_wire::{NodeId, Pid};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,6 +86,23 @@ pub(crate) fn values() -> Vec<Vec<u8>> {
     seeds.push(b"\x93\xc7\x03\x05abc\xd6\xff\x00\x00\x00\x01\xca\x3f\x80\x00\x00".to_vec());
     seeds.push([vec![0x91; 64], vec![0xc0]].concat());
     seeds
+}
+
+/// Compressed payloads: those of the golden frames, and what becomes of payloads of every density; the first byte sets the
+/// limit.
+pub(crate) fn compressed() -> Vec<Vec<u8>> {
+    let message = golden(&["message_compressed"]).concat();
+    let reply = golden(&["reply_compressed"]).concat();
+    let mut seeds = vec![
+        message[FRAME_HEADER_BYTES + MessageHead::BYTES_WITH_REPLY..].to_vec(),
+        reply[FRAME_HEADER_BYTES + ReplyHead::BYTES..].to_vec(),
+    ];
+    let numbers: Vec<u8> = (0..500_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
+    let mut compressor = Compressor::default();
+    for payload in [vec![0; 8_000], b"na".repeat(4_000), values().concat(), numbers] {
+        seeds.extend(compressor.compress(&payload).map(<[u8]>::to_vec));
+    }
+    seeds.into_iter().flat_map(|seed| [[&[0], &seed[..]].concat(), [&[255], &seed[..]].concat()]).collect()
 }
 
 pub(crate) fn controls() -> Vec<Vec<u8>> {

@@ -6,7 +6,7 @@ mod payload;
 
 pub(crate) use handshake::{extension, handshake, hello, verdict};
 pub(crate) use link::{control, frames, reassembly};
-pub(crate) use payload::{message, value};
+pub(crate) use payload::{decompress, message, value};
 
 use hew_transport::Addr;
 

@@ -14,6 +14,7 @@ use hew_cluster::{InvalidConfig, LocalMember, Swim, SwimConfig};
 use hew_registry::{Config as RegistryConfig, Gossip};
 use hew_security::{Allowlist, NoiseXx, StaticKeypair};
 use hew_transport::{Addr, Listener, Tcp, Transport};
+use hew_wire::compression::Compression;
 use hew_wire::frame::PAYLOAD_BYTES_DEFAULT;
 use hew_wire::{Incarnation, Name, NodeId, Role};
 use std::sync::{Arc, OnceLock};
@@ -82,6 +83,7 @@ struct Settings {
     system: Option<System>,
     mailbox_capacity: Option<usize>,
     bounds: Bounds,
+    compression: Compression,
 }
 
 impl NodeBuilder {
@@ -105,6 +107,7 @@ impl NodeBuilder {
                     payload_bytes_max: PAYLOAD_BYTES_DEFAULT,
                     spin: Duration::ZERO,
                 },
+                compression: Compression::Off,
             },
             transport: Tcp::new(),
             membership: swim(SwimConfig::lan()),
@@ -218,6 +221,19 @@ impl<S: Stack> NodeBuilder<S> {
     /// Bound on the payload of one message to or from other nodes; 1 KiB to [`PAYLOAD_BYTES_MAX`]. Default 64 MiB.
     pub fn payload_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.bounds.payload_bytes_max = bytes;
+        self
+    }
+
+    /// Compresses payloads of messages and replies to and from nodes that are set up so as well: each of at least
+    /// [`COMPRESS_FROM_BYTES`](hew_wire::compression::COMPRESS_FROM_BYTES) that becomes a sixteenth shorter. Bounds on payloads
+    /// count them as they were, the bound on queued bytes as they travel.
+    ///
+    /// Default [`Compression::Off`]: a processor compresses about as fast as a network of 10 Gbit/s carries the same bytes, and
+    /// the length of what was compressed together with a stranger's guess tells the stranger how good the guess was, encrypted
+    /// or not. Choose [`Compression::Lz4`] where the network is slower, or costs more than processors do, and where no payload
+    /// holds a secret beside bytes that others choose.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
         self
     }
 
@@ -433,6 +449,7 @@ async fn start<S: Stack>(
         runtime: links.clone(),
         system: system.clone(),
         bounds: settings.bounds,
+        compression: settings.compression,
         peers: Default::default(),
         monitors: Default::default(),
         links: Default::default(),

@@ -157,6 +157,7 @@ impl<S: Stack> Core<S> {
             session,
             fresh: self.shared.runtime.seed(),
             received,
+            compression: self.shared.compression.bits(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::link::incoming::{Accepted, Incoming, Violation};
 use hew_actor::Simulation;
-use hew_wire::frame::{FragmentHead, Frame, FrameHeader, FrameKind, flags};
+use hew_wire::frame::{FragmentHead, Frame, FrameHeader, FrameKind};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ fn begin(incoming: &mut Incoming, now: Instant) {
 
 /// What the frame carries of a larger one; nothing if it has a flag of a later version, because then it is skipped.
 fn part<'a>(frame: &Frame<'a>) -> Option<(FragmentHead, &'a [u8])> {
-    let is_skipped = frame.header.flags & flags::MANDATORY & !flags::KNOWN_MANDATORY != 0;
+    let is_skipped = frame.header.has_unknown_flags();
     let is_fragment = FrameKind::from_u8(frame.header.kind) == Some(FrameKind::Fragment);
     if is_fragment && !is_skipped { FragmentHead::decode(frame).ok() } else { None }
 }

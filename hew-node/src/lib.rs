@@ -82,8 +82,9 @@ pub use hew_actor::{
 pub use hew_cluster::{DownReason, SwimConfig};
 pub use hew_security::{Allowlist, NoiseXx, PublicKey, StaticKeypair};
 pub use hew_transport::{Addr, Mem, Tcp, Unix};
+pub use hew_wire::compression::Compression;
 pub use hew_wire::{ExitReason, Incarnation, Name, NodeId, Pid};
-pub use link::peer::LinkInfo;
+pub use link::session::LinkInfo;
 pub use monitor::Monitor;
 pub use node::{DRAIN_DEADLINE, Node};
 pub use service::{MemberInfo, NAMES_PER_ANSWER_MAX, NameInfo, NodeInfo, NodeRequest, SERVICE_SERIAL};

@@ -66,7 +66,7 @@ impl RemoteNode {
     ) -> Result<(), Refused> {
         let source = self.shared.sender();
         let head = MessageHead { target, source, msg_type, reply: crossing.frame_reply() };
-        self.peer.push_message(&head, payload).map_err(|error| match error {
+        self.shared.push_message(&self.peer, &head, payload).map_err(|error| match error {
             PushError::Full => Refused::Full,
             PushError::Gone => Refused::Closed(ExitReason::NodeDown),
         })

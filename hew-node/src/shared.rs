@@ -11,6 +11,7 @@ use crate::outside::RemoteLinks;
 use crate::peers::Peers;
 use crate::stats::{Count, Stats};
 use hew_actor::{AskError, DeliverError, ReplyAddress, ReplySink, Runtime, System};
+use hew_wire::compression::Compression;
 use hew_wire::control::Control;
 use hew_wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, MessageHead, ReplyHead};
 use hew_wire::membership::MembershipMessage;
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) system: System,
     pub(crate) bounds: Bounds,
+    /// What this node offers to its peers.
+    pub(crate) compression: Compression,
     pub(crate) peers: Peers,
     pub(crate) asks: Asks,
     pub(crate) monitors: Monitors,
@@ -137,7 +140,7 @@ impl Shared {
         let reference = address.reference;
         let pushed = match &answer {
             Ok(value) => match self.check_size(&peer, value.len()) {
-                Ok(()) => peer.push_reply(&ReplyHead { reference, status: 0 }, value),
+                Ok(()) => self.push_reply(&peer, &ReplyHead { reference, status: 0 }, value),
                 Err(text) => push_error(&peer, reference, &AskError::Unencodable(text)),
             },
             Err(error) => push_error(&peer, reference, error),
@@ -214,20 +217,27 @@ impl Shared {
 
     /// `beginning` is the first part of a message or reply that is larger than this node takes.
     pub(crate) fn refuse_oversized(self: &Arc<Self>, peer: &Arc<Peer>, beginning: &[u8]) {
-        self.stats.add(Count::MessagesRefused, 1);
-        let Ok(header) = FrameHeader::decode(beginning) else { return };
-        let frame = Frame { header, body: beginning.get(FRAME_HEADER_BYTES..).unwrap_or_default() };
         let limit = self.bounds.payload_bytes_max;
-        let error =
-            AskError::Undecodable(format!("larger than the limit of {limit} bytes of node {}", self.id));
-        match FrameKind::from_u8(header.kind) {
+        let reason = format!("larger than the limit of {limit} bytes of node {}", self.id);
+        let body = beginning.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+        match FrameHeader::decode(beginning) {
+            Ok(header) => self.refuse_frame(peer, &Frame { header, body }, reason),
+            Err(_) => self.stats.add(Count::MessagesRefused, 1),
+        }
+    }
+
+    /// The payload of a message or reply is none: counts that, and answers whoever waits here or there.
+    pub(crate) fn refuse_frame(self: &Arc<Self>, peer: &Arc<Peer>, frame: &Frame<'_>, reason: String) {
+        self.stats.add(Count::MessagesRefused, 1);
+        let error = AskError::Undecodable(reason);
+        match FrameKind::from_u8(frame.header.kind) {
             Some(FrameKind::Message) => {
-                if let Ok((head, _)) = MessageHead::decode(&frame) {
+                if let Ok((head, _)) = MessageHead::decode(frame) {
                     Crossing::incoming(self, peer.node, head.reply).refuse(error);
                 }
             }
             Some(FrameKind::Reply) => {
-                if let Ok((head, _)) = ReplyHead::decode(&frame)
+                if let Ok((head, _)) = ReplyHead::decode(frame)
                     && let Some(sink) = self.asks.withdraw(head.reference)
                 {
                     sink.complete(Err(error));

@@ -20,6 +20,10 @@ pub struct NodeStats {
     pub messages_lost: u64,
     /// Replies that were lost in the same way, or that did not fit into the room for replies.
     pub replies_lost: u64,
+    /// Messages and replies among those queued that went compressed.
+    pub messages_compressed: u64,
+    /// Bytes by which they were shorter than their payloads.
+    pub bytes_saved: u64,
     /// Replies that came for no open ask.
     pub replies_unexpected: u64,
     /// Frames and control messages of a later version, skipped.
@@ -44,13 +48,15 @@ pub(crate) enum Count {
     MessagesRefused,
     MessagesLost,
     RepliesLost,
+    MessagesCompressed,
+    BytesSaved,
     RepliesUnexpected,
     UnknownSkipped,
     Connections,
     Resumed,
 }
 
-const COUNTS: usize = 9;
+const COUNTS: usize = 11;
 
 /// The live counters. Any thread writes; only sums are read, so `Relaxed` is enough.
 #[derive(Debug, Default)]
@@ -94,6 +100,8 @@ impl Stats {
             messages_refused: read(Count::MessagesRefused),
             messages_lost: read(Count::MessagesLost),
             replies_lost: read(Count::RepliesLost),
+            messages_compressed: read(Count::MessagesCompressed),
+            bytes_saved: read(Count::BytesSaved),
             replies_unexpected: read(Count::RepliesUnexpected),
             unknown_skipped: read(Count::UnknownSkipped),
             connections: read(Count::Connections),

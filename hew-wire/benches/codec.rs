@@ -1,8 +1,10 @@
-//! What it costs to write and read a message: the fixed fields of its frame, and its payload in MessagePack.
+//! What it costs to write and read a message: the fixed fields of its frame, its payload in MessagePack, and
+//! LZ4 around that.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hew_wire::compression::{Compressed, Compressor};
 use hew_wire::frame::{Frame, MessageHead};
 use hew_wire::payload::{decode_payload, encode_payload};
 use hew_wire::{NodeId, Pid};
@@ -66,5 +68,38 @@ fn payloads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, frames, payloads);
+/// Payloads of 64 KiB: one that shrinks to about a third, and one that does not shrink.
+fn compression(criterion: &mut Criterion) {
+    const BYTES: usize = 64 << 10;
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let line = |number: u64| format!("{number:08} node {} is up, {} members\n", next() % 7, next() % 60);
+    let mut text = (0..).map(line).take(BYTES / 30 + 1).collect::<String>().into_bytes();
+    text.truncate(BYTES);
+    let noise: Vec<u8> = (0..BYTES).map(|_| next() as u8).collect();
+    let mut group = criterion.benchmark_group("lz4");
+    group.throughput(Throughput::Bytes(BYTES as u64));
+    let mut compressor = Compressor::default();
+    for (name, payload) in [("compress_text", &text), ("compress_noise", &noise)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| compressor.compress(black_box(payload)).map(<[u8]>::len));
+        });
+    }
+    let compressed = compressor.compress(&text).expect("it shrinks").to_vec();
+    let mut room = Vec::new();
+    group.bench_function("decompress_text", |bencher| {
+        bencher.iter(|| {
+            let compressed = Compressed::decode(black_box(&compressed)).expect("it has a size");
+            compressed.decompress(BYTES, &mut room).expect("it was compressed above").len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, frames, payloads, compression);
 criterion_main!(benches);

@@ -17,6 +17,7 @@
 //! | 10 | number drawn for a session that would begin now | u64 | 0 |
 //! | 11 | sequenced frames received in session 9 | u64 | 0 |
 //! | 12 | reserved: proof of a further key | any | none |
+//! | 13 | compression, as bits: 0 for LZ4 | u32 | 0, none |
 
 use crate::scan::value_end;
 use crate::{DecodeError, Incarnation, Name};
@@ -68,6 +69,9 @@ pub struct Extension {
     pub fresh: u64,
     /// Number of sequenced frames that the speaker has received in [`Extension::session`].
     pub received: u64,
+    /// What the speaker is ready to compress and to decompress, as bits; those that are not known are ignored. See
+    /// [`Compression`](crate::compression::Compression).
+    pub compression: u32,
 }
 
 impl Extension {
@@ -77,7 +81,8 @@ impl Extension {
     /// would refuse all of it: whoever configures an address checks it with [`check_listen`].
     pub fn encode(&self) -> Vec<u8> {
         let listen = self.listen.as_deref().filter(|listen| check_listen(listen).is_ok());
-        let optional = [(9, self.session), (10, self.fresh), (11, self.received)];
+        let optional =
+            [(9, self.session), (10, self.fresh), (11, self.received), (13, self.compression.into())];
         let entries = 6
             + u32::from(self.node_name.is_some())
             + u32::from(listen.is_some())
@@ -182,6 +187,7 @@ struct Found {
     session: u64,
     fresh: u64,
     received: u64,
+    compression: u32,
 }
 
 impl Found {
@@ -208,6 +214,7 @@ impl Found {
             9 => self.session = integer(rest, "session")?,
             10 => self.fresh = integer(rest, "fresh")?,
             11 => self.received = integer(rest, "received")?,
+            13 => self.compression = integer(rest, "compression")?,
             _ => skip_value(rest)?,
         }
         Ok(())
@@ -229,6 +236,7 @@ impl Found {
             session: self.session,
             fresh: self.fresh,
             received: self.received,
+            compression: self.compression,
         };
         if extension.version_min > extension.version_max {
             let (min, max) = (extension.version_min, extension.version_max);

@@ -68,8 +68,9 @@ impl FrameKind {
 pub mod flags {
     /// The message carries a reply reference: the sender waits for a [`super::FrameKind::Reply`].
     pub const REPLY: u16 = 0x0100;
-    /// All bits that this version knows among the upper eight.
-    pub const KNOWN_MANDATORY: u16 = REPLY;
+    /// In place of its payload the message or reply carries a [`Compressed`](crate::compression::Compressed) one. No other
+    /// kind of frame knows this bit.
+    pub const COMPRESSED: u16 = 0x0200;
     /// The bits that must be understood.
     pub const MANDATORY: u16 = 0xFF00;
 }
@@ -108,6 +109,20 @@ impl FrameHeader {
             flags: u16::from_le_bytes([f0, f1]),
             length: u32::from_le_bytes([l0, l1, l2, l3]),
         })
+    }
+
+    /// Whether the flags hold a bit that must be understood, and is not in a frame of this kind.
+    pub fn has_unknown_flags(&self) -> bool {
+        let known = match FrameKind::from_u8(self.kind) {
+            Some(FrameKind::Message | FrameKind::Reply) => flags::REPLY | flags::COMPRESSED,
+            _ => flags::REPLY,
+        };
+        self.flags & flags::MANDATORY & !known != 0
+    }
+
+    /// Whether the payload is compressed, if it has one.
+    pub fn is_compressed(&self) -> bool {
+        self.flags & flags::COMPRESSED != 0
     }
 
     /// Whether a frame of this kind is counted, kept until acknowledged, and repeated after a broken connection.
@@ -191,6 +206,13 @@ impl FrameFront {
     #[inline]
     pub fn len(&self) -> usize {
         self.length
+    }
+
+    /// The same with [`flags::COMPRESSED`].
+    pub fn compressed(mut self) -> FrameFront {
+        // The flags are the third and fourth byte of the header.
+        self.words[0] |= u64::from(flags::COMPRESSED) << 16;
+        self
     }
 
     /// Never: it has a header.

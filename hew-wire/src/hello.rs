@@ -38,8 +38,6 @@ pub mod feature {
     pub const ENCRYPTED: u32 = 1 << 0;
     /// This side offers AES-256-GCM; used when both do, else ChaCha20-Poly1305.
     pub const AES_256_GCM: u32 = 1 << 1;
-    /// This side can decompress LZ4. Reserved: not used yet.
-    pub const LZ4: u32 = 1 << 2;
     /// The bits that must be understood.
     pub const MANDATORY: u32 = 0xFFFF_0000;
     /// The mandatory bits that this version understands: none so far.

@@ -15,6 +15,7 @@ mod name;
 mod schema;
 mod token;
 
+pub mod compression;
 pub mod control;
 pub mod frame;
 pub mod membership;

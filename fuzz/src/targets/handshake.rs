@@ -103,6 +103,7 @@ fn ours() -> Extension {
         session: 0,
         fresh: 1,
         received: 0,
+        compression: 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What programs send each other: messages and values of every shape.
 
+use hew_wire::compression::{Compressed, Compressor, RATIO_MAX};
 use hew_wire::frame::{Frame, FrameKind, MessageHead, ReplyHead};
 use hew_wire::payload::{decode_payload, decode_value, encode_payload, encode_value};
 use hew_wire::scan::{scan, value_end};
@@ -113,4 +114,67 @@ fn reads_as_written<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
     encode_value(&again, &mut twice).expect("it could be written before");
     assert_eq!(twice, written);
     true
+}
+
+/// A compressed payload is what its block holds and has the size that it says, within the limit that the first byte sets and
+/// within what such a block can hold; there is no more room than that; and it is the same when it is compressed and read
+/// again.
+pub(crate) fn decompress(bytes: &[u8]) {
+    let Some((limit, bytes)) = bytes.split_first() else { return };
+    let limit = usize::from(*limit) * 64;
+    again(bytes);
+    let Ok(compressed) = Compressed::decode(bytes) else { return };
+    let most = limit.min(compressed.block.len() * RATIO_MAX);
+    let mut room = Vec::new();
+    let payload = compressed.decompress(limit, &mut room).map(<[u8]>::to_vec);
+    assert!(room.len() <= most, "{} bytes of room, and {most} would do", room.len());
+    let plain = expanded(compressed.block, most).filter(|plain| plain.len() == compressed.size as usize);
+    assert_eq!(payload.as_deref().ok(), plain.as_deref(), "{payload:?}");
+    again(&plain.unwrap_or_default());
+}
+
+/// What is compressed is shorter by a sixteenth, and read as it was.
+fn again(payload: &[u8]) {
+    let mut compressor = Compressor::default();
+    let Some(compressed) = compressor.compress(payload) else { return };
+    assert!(compressed.len() * 16 <= payload.len() * 15);
+    let compressed = Compressed::decode(compressed).expect("it has a size");
+    assert_eq!(compressed.decompress(payload.len(), &mut Vec::new()), Ok(payload));
+}
+
+/// What a block holds, read in the simplest way; nothing if it is none, or holds more than `most`.
+fn expanded(mut block: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    loop {
+        let token = *block.split_off_first()?;
+        let literals = length(token >> 4, &mut block)?;
+        plain.extend_from_slice(block.split_off(..literals)?);
+        if plain.len() > most {
+            return None;
+        }
+        if block.is_empty() {
+            return Some(plain);
+        }
+        let (low, high) = (*block.split_off_first()?, *block.split_off_first()?);
+        let distance = usize::from(u16::from_le_bytes([low, high]));
+        let count = length(token & 15, &mut block)? + 4;
+        if distance == 0 || distance > plain.len() || plain.len() + count > most {
+            return None;
+        }
+        for _ in 0..count {
+            plain.push(plain[plain.len() - distance]);
+        }
+    }
+}
+
+/// A length of which a token holds the beginning.
+fn length(begun: u8, block: &mut &[u8]) -> Option<usize> {
+    let mut length = usize::from(begun);
+    let mut goes_on = begun == 15;
+    while goes_on {
+        let more = *block.split_off_first()?;
+        length += usize::from(more);
+        goes_on = more == 255;
+    }
+    Some(length)
 }

@@ -65,7 +65,9 @@ where
         return End::Closed;
     }
     peer.note_heard(shared.runtime.now());
-    let reader = Reader::new(Arc::clone(shared), Arc::clone(peer), generation, wires.opener, is_member);
+    let compression = attached.compression;
+    let reader =
+        Reader::new(Arc::clone(shared), Arc::clone(peer), generation, wires.opener, compression, is_member);
     let writer = Writer::new(Arc::clone(shared), Arc::clone(peer), generation, wires.sealer);
     // The reader has a task of its own, so that opening and sealing can run side by side. Dropping it ends it.
     let reading = shared.runtime.spawn(reader.run(wires.reader, wires.read_ahead, attached.session));

@@ -58,6 +58,7 @@ impl<'a, S: Stack> LinkGate<'a, S> {
             resumed,
             session,
             received: theirs.received,
+            compression: self.core.shared.compression.with(theirs.compression),
         };
         Some((known, agreed))
     }

@@ -3,9 +3,7 @@
 //! Pure: no I/O, no waiting; time is an argument.
 
 use hew_wire::DecodeError;
-use hew_wire::frame::{
-    FRAME_BODY_BYTES_MAX, FragmentHead, Frame, FrameHeader, FrameKind, flags, read_number,
-};
+use hew_wire::frame::{FRAME_BODY_BYTES_MAX, FragmentHead, Frame, FrameHeader, FrameKind, read_number};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
@@ -34,6 +32,8 @@ pub(crate) enum Violation {
     OverBudget { what: &'static str, limit: usize },
     #[error("part at {offset} of fragmented frame {id}, expected {expected}")]
     OutOfOrder { id: u32, offset: u32, expected: u32 },
+    #[error("{what}, which was not agreed on")]
+    NotAgreed { what: &'static str },
     #[error("a fragmented frame stayed incomplete for {} s", INCOMPLETE_IDLE_MAX.as_secs())]
     Incomplete,
 }
@@ -50,6 +50,7 @@ impl Violation {
             Violation::Nested { .. } => "nested",
             Violation::OverBudget { .. } => "over_budget",
             Violation::OutOfOrder { .. } => "out_of_order",
+            Violation::NotAgreed { .. } => "not_agreed",
             Violation::Incomplete => "incomplete",
         }
     }
@@ -151,7 +152,7 @@ impl Incoming {
             }
             self.received = next;
         }
-        if frame.header.flags & flags::MANDATORY & !flags::KNOWN_MANDATORY != 0 {
+        if frame.header.has_unknown_flags() {
             return Ok(Accepted::Unknown);
         }
         Ok(match kind {
@@ -218,7 +219,7 @@ impl Incoming {
             Some(_) => return Err(Violation::Nested { kind: header.kind }),
             None => return Ok(Accepted::Unknown),
         }
-        if header.flags & flags::MANDATORY & !flags::KNOWN_MANDATORY != 0 {
+        if header.has_unknown_flags() {
             return Ok(Accepted::Unknown);
         }
         let (_, rest) = Frame::split(&whole.bytes)?;
@@ -306,7 +307,16 @@ mod tests {
     #[test]
     fn kinds_and_flags_of_later_versions_are_skipped_and_counted() {
         let mut incoming = started(1);
-        for (kind, flags, received) in [(0x7F, 0, 1), (0xF0, 0, 1), (0x01, 0x8000, 2), (0x83, 0x8000, 2)] {
+        for (kind, flags, received) in [
+            (0x7F, 0, 1),
+            (0xF0, 0, 1),
+            (0x01, 0x8000, 2),
+            (0x83, 0x8000, 2),
+            // A message may be compressed by what is known, and nothing else.
+            (0x01, 0x0400, 3),
+            (0x03, 0x0200, 4),
+            (0x04, 0x0200, 5),
+        ] {
             let header = FrameHeader { kind, lane: 0, flags, length: 0 };
             let bytes = header.encode();
             assert_eq!(feed(&mut incoming, &bytes), Ok(Accepted::Unknown), "kind {kind:#x}");

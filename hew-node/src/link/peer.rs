@@ -1,11 +1,14 @@
 //! One other node: what is queued for it, what came from it, and the session that ties connections together.
 
 use super::block::{Block, Lost};
+use super::compressing::Attempts;
 use super::incoming::Incoming;
-use super::outgoing::{Full, NeverSent, Outgoing, Urgency};
+use super::outgoing::{NeverSent, Outgoing, Urgency};
+pub(crate) use super::session::{Agreed, AttachError, Attached, Connection, LinkInfo, PushError, Standing};
 use event_listener::{Event, EventListener};
 use hew_security::PublicKey;
 use hew_transport::Addr;
+use hew_wire::compression::Compression;
 use hew_wire::control::Control;
 use hew_wire::frame::{FrameFront, FrameKind, LANE_CONTROL, LANES, MessageHead, ReplyHead};
 use hew_wire::{Incarnation, NodeId, Pid};
@@ -17,34 +20,11 @@ use std::time::Instant;
 /// A quarter of the smallest window of a sender.
 const ACKNOWLEDGE_BYTES: usize = 64 * 1024;
 
+/// The lane of answers.
+const LANE_REPLIES: u8 = 1;
+
 /// Each time that so many more bytes wait for the writer, a sender lets it have its turn.
 const CROWDED_BYTES: usize = 128 * 1024;
-
-/// Whether a peer can be sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Nothing is known about it but that somebody named it.
-    Unknown,
-    /// Membership, or a connection, says that it is there.
-    Reachable,
-    /// Membership says that it is down, has left, or its session ended: messages to it are refused.
-    Gone,
-}
-
-/// A connection of the peer's session.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    /// Counts the connections to this peer.
-    pub(crate) generation: u64,
-    /// This node dialled.
-    pub(crate) dialed_here: bool,
-    /// When it was attached.
-    pub(crate) since: Instant,
-    /// Whether its records are encrypted.
-    pub(crate) encrypted: bool,
-    /// Notified to end it.
-    pub(crate) close: Arc<Event>,
-}
 
 #[derive(Debug)]
 struct State {
@@ -54,6 +34,8 @@ struct State {
     public_key: Option<PublicKey>,
     /// The session's id, the same on both sides; 0 when there is none.
     session: u64,
+    /// What the session agreed on when it began: what is sent again must stay what the peer can read.
+    compression: Compression,
     /// Sequenced frames received in the session.
     received: u64,
     /// Bytes received since the last acknowledgement was sent.
@@ -69,86 +51,6 @@ struct State {
     goodbye: Option<String>,
     /// The writer is to send a heartbeat at once.
     life_wanted: bool,
-}
-
-/// What the handshake agreed on for a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Agreed {
-    pub(crate) incarnation: Incarnation,
-    pub(crate) public_key: PublicKey,
-    pub(crate) encrypted: bool,
-    pub(crate) dialed_here: bool,
-    /// Largest payload that the peer takes.
-    pub(crate) payload_bytes_max: usize,
-    /// The session both sides still have, if they do.
-    pub(crate) resumed: bool,
-    /// The session's id from now on.
-    pub(crate) session: u64,
-    /// With `resumed`: how many frames the peer has received in it.
-    pub(crate) received: u64,
-}
-
-/// Why a connection was not attached. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AttachError {
-    /// The peer was told that the session goes on, which is not true any more: the next handshake begins a new one.
-    #[error("the session ended during the handshake")]
-    SessionEnded,
-    /// A later start of the peer was attached during the handshake.
-    #[error("incarnation {known} has come meanwhile, which is newer than {given}")]
-    Older { known: Incarnation, given: Incarnation },
-    /// The peer claims what cannot be; with this session it would again.
-    #[error("claims to have received frame {} of {}", .0.claimed, .0.sent)]
-    NeverSent(NeverSent),
-}
-
-/// A connection that was attached to its session.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    pub(crate) generation: u64,
-    /// The session that it belongs to.
-    pub(crate) session: u64,
-    /// Number of the first sequenced frame that this node sends on it.
-    pub(crate) start: u64,
-    /// The session goes on; otherwise nothing has been received in it yet.
-    pub(crate) resumed: bool,
-    /// What an older session lost when it ended just now.
-    pub(crate) lost: Option<Lost>,
-}
-
-/// The link to another node, as [`Node::links`](crate::Node::links) shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LinkInfo {
-    /// The other node.
-    pub node: NodeId,
-    /// Whether there is a connection now.
-    pub connected: bool,
-    /// Whether that connection is encrypted.
-    pub encrypted: bool,
-    /// The static key that the node proved; `None` before the first encrypted connection.
-    pub public_key: Option<PublicKey>,
-    /// Which start of the node, as far as known.
-    pub incarnation: Option<Incarnation>,
-    /// Where it is dialled, if known.
-    pub address: Option<String>,
-    /// Bytes queued for it or not acknowledged by it.
-    pub outgoing_bytes: usize,
-}
-
-/// Why an outgoing frame was not queued. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PushError {
-    /// The peer's bound is reached.
-    Full,
-    /// The peer is down or was never there.
-    Gone,
-}
-
-impl From<Full> for PushError {
-    fn from(Full: Full) -> PushError {
-        PushError::Full
-    }
 }
 
 /// See the module's documentation.
@@ -177,6 +79,10 @@ pub(crate) struct Peer {
     crowded: AtomicBool,
     /// How often the writer has written. For a reader that waits for an answer; nothing else hangs on it.
     writes: AtomicU64,
+    /// `State::compression` is not `Off`, for senders that hold no lock. Written under the lock of `outgoing`, so that what is
+    /// queued under it is for the session that agreed.
+    is_compressing: AtomicBool,
+    attempts: Attempts,
     /// `Standing::Gone`, for senders that hold no lock.
     gone: AtomicBool,
 }
@@ -196,6 +102,7 @@ impl Peer {
                 incarnation: None,
                 public_key: None,
                 session: 0,
+                compression: Compression::Off,
                 received: 0,
                 unacknowledged: 0,
                 acknowledge_now: false,
@@ -216,22 +123,39 @@ impl Peer {
             payload_bytes_max: AtomicUsize::new(usize::MAX),
             crowded: AtomicBool::new(false),
             writes: AtomicU64::new(0),
+            is_compressing: AtomicBool::new(false),
+            attempts: Attempts::default(),
             gone: AtomicBool::new(true),
         }
     }
 
     // ---- what others queue ----
 
-    /// Queues a message of a user.
+    /// Queues a message of a user, as it is.
     pub(crate) fn push_message(&self, head: &MessageHead, payload: &[u8]) -> Result<(), PushError> {
         let lane = lane_of(head.source);
         self.push(lane, Urgency::Ordinary, &head.front(lane, payload.len()), payload)
     }
 
-    /// Queues the answer to an ask of this peer.
+    /// As [`Peer::push_message`], of a compressed payload: whether the session still takes such. If not, nothing was queued.
+    pub(crate) fn push_message_compressed(
+        &self,
+        head: &MessageHead,
+        payload: &[u8],
+    ) -> Result<bool, PushError> {
+        let lane = lane_of(head.source);
+        self.push_compressed(lane, Urgency::Ordinary, &head.front(lane, payload.len()).compressed(), payload)
+    }
+
+    /// Queues the answer to an ask of this peer, as it is.
     pub(crate) fn push_reply(&self, head: &ReplyHead, value: &[u8]) -> Result<(), PushError> {
-        const LANE: u8 = 1;
-        self.push(LANE, Urgency::Reply, &head.front(LANE, value.len()), value)
+        self.push(LANE_REPLIES, Urgency::Reply, &head.front(LANE_REPLIES, value.len()), value)
+    }
+
+    /// As [`Peer::push_message_compressed`], of a value.
+    pub(crate) fn push_reply_compressed(&self, head: &ReplyHead, value: &[u8]) -> Result<bool, PushError> {
+        let front = head.front(LANE_REPLIES, value.len()).compressed();
+        self.push_compressed(LANE_REPLIES, Urgency::Reply, &front, value)
     }
 
     /// Queues a control message. One that is too long to encode is a defect of the sender and is reported as `Full`.
@@ -243,7 +167,33 @@ impl Peer {
     }
 
     fn push(&self, lane: u8, urgency: Urgency, front: &FrameFront, rest: &[u8]) -> Result<(), PushError> {
-        let mut outgoing = lock(&self.outgoing);
+        self.append(lock(&self.outgoing), lane, urgency, front, rest)
+    }
+
+    fn push_compressed(
+        &self,
+        lane: u8,
+        urgency: Urgency,
+        front: &FrameFront,
+        rest: &[u8],
+    ) -> Result<bool, PushError> {
+        let outgoing = lock(&self.outgoing);
+        // The session that it was compressed for may be over, and the next one have agreed on nothing.
+        if !self.is_compressing() {
+            return Ok(false);
+        }
+        self.append(outgoing, lane, urgency, front, rest).map(|()| true)
+    }
+
+    #[inline]
+    fn append(
+        &self,
+        mut outgoing: MutexGuard<'_, Outgoing>,
+        lane: u8,
+        urgency: Urgency,
+        front: &FrameFront,
+        rest: &[u8],
+    ) -> Result<(), PushError> {
         // Checked under the lock: `end_session` sets it before it clears the queue, so nothing is queued after that.
         if self.gone.load(Ordering::Relaxed) {
             return Err(PushError::Gone);
@@ -259,6 +209,16 @@ impl Peer {
             self.work.notify(usize::MAX);
         }
         Ok(())
+    }
+
+    /// Whether the peer reads compressed payloads.
+    pub(crate) fn is_compressing(&self) -> bool {
+        self.is_compressing.load(Ordering::Relaxed)
+    }
+
+    /// What became of the last attempts to compress something for this peer.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Whether a sender should let the writer have its turn: what it takes is then still in the processor's caches. Tells
@@ -459,6 +419,8 @@ impl Peer {
                 lost = Some(outgoing.clear());
             }
             state.received = 0;
+            state.compression = agreed.compression;
+            self.is_compressing.store(agreed.compression != Compression::Off, Ordering::Relaxed);
             1
         };
         if let Some(older) = state.connection.take() {
@@ -472,7 +434,7 @@ impl Peer {
         state.incarnation = Some(agreed.incarnation);
         state.public_key = Some(agreed.public_key);
         self.payload_bytes_max.store(agreed.payload_bytes_max, Ordering::Relaxed);
-        let generation = state.generation;
+        let (generation, compression) = (state.generation, state.compression);
         state.connection = Some(Connection {
             generation,
             dialed_here: agreed.dialed_here,
@@ -484,7 +446,7 @@ impl Peer {
         self.gone.store(false, Ordering::SeqCst);
         drop((outgoing, state));
         self.note_change();
-        Ok(Attached { generation, session: agreed.session, start, resumed, lost })
+        Ok(Attached { generation, session: agreed.session, start, resumed, compression, lost })
     }
 
     /// Connection `generation` has ended. Returns whether it was the current one.
@@ -512,6 +474,8 @@ impl Peer {
         }
         let mut outgoing = lock(&self.outgoing);
         self.gone.store(true, Ordering::SeqCst);
+        // What is queued before the next session belongs to it, and nothing is known of that one.
+        self.is_compressing.store(false, Ordering::Relaxed);
         let lost = outgoing.clear();
         drop((outgoing, state));
         self.room.notify(usize::MAX);
@@ -650,6 +614,41 @@ fn lane_of(source: Pid) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_compressed_for_a_session_is_not_queued_for_the_next() {
+        let peer = Peer::new(NodeId::from_raw(2), 1 << 20, 1 << 20);
+        let head = ReplyHead { reference: 1, status: 0 };
+        let attach = |session: u64, resumed: bool, compression: Compression| {
+            let agreed = Agreed {
+                incarnation: Incarnation(session),
+                public_key: PublicKey::new([0; 32]),
+                encrypted: false,
+                dialed_here: true,
+                payload_bytes_max: 1 << 20,
+                resumed,
+                session,
+                received: 0,
+                compression,
+            };
+            let now = hew_actor::Simulation::new(0).runtime().now();
+            peer.attach(now, agreed, Arc::default()).expect("it is attached").compression
+        };
+        peer.set_reachable(None, None);
+        assert_eq!(peer.push_reply_compressed(&head, b"x"), Ok(false), "before there is a session");
+        assert_eq!(attach(1, false, Compression::Lz4), Compression::Lz4);
+        assert_eq!(peer.push_reply_compressed(&head, b"x"), Ok(true));
+        // The session goes on with what it began with: it has compressed frames to send again.
+        assert_eq!(attach(1, true, Compression::Off), Compression::Lz4);
+        assert_eq!(peer.push_reply_compressed(&head, b"x"), Ok(true));
+        assert_eq!(attach(2, false, Compression::Off), Compression::Off);
+        assert_eq!(peer.push_reply_compressed(&head, b"x"), Ok(false));
+        assert_eq!(attach(3, false, Compression::Lz4), Compression::Lz4);
+        peer.end_session();
+        peer.set_reachable(None, None);
+        assert_eq!(peer.push_reply_compressed(&head, b"x"), Ok(false), "between two sessions");
+        assert_eq!(peer.held_bytes(), 0, "nothing was queued");
+    }
 
     #[test]
     fn senders_spread_over_the_ordinary_lanes() {

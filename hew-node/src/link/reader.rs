@@ -2,6 +2,7 @@
 
 use super::arrivals::Arrivals;
 use super::connection::End;
+use super::decompressing::Decompressor;
 use super::incoming::{Accepted, Incoming, Violation};
 use super::peer::Peer;
 use super::spin::Spin;
@@ -10,6 +11,7 @@ use futures_lite::future;
 use futures_lite::io::{AsyncRead, AsyncReadExt};
 use hew_actor::Runtime;
 use hew_security::Opener;
+use hew_wire::compression::Compression;
 use hew_wire::frame::{Frame, FrameKind, MessageHead, ReplyHead};
 use std::io;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(super) struct Reader {
     told_heard: Option<Instant>,
     arrivals: Arrivals,
     spin: Spin,
+    decompressor: Decompressor,
 }
 
 impl Reader {
@@ -39,9 +42,11 @@ impl Reader {
         peer: Arc<Peer>,
         generation: u64,
         opener: Opener,
+        compression: Compression,
         is_member: bool,
     ) -> Reader {
         let spin = Spin::new(shared.bounds.spin, &shared.runtime);
+        let decompressor = Decompressor::new(compression, shared.bounds.payload_bytes_max);
         Reader {
             shared,
             peer,
@@ -51,6 +56,7 @@ impl Reader {
             told_heard: None,
             arrivals: Arrivals::default(),
             spin,
+            decompressor,
         }
     }
 
@@ -99,7 +105,8 @@ impl Reader {
                     bytes += plain.len();
                     is_authentic = true;
                     let (shared, peer, generation) = (&self.shared, &self.peer, self.generation);
-                    Record { shared, peer, generation, now, arrivals: &mut self.arrivals, asked: &mut asked }
+                    let (arrivals, decompressor) = (&mut self.arrivals, &mut self.decompressor);
+                    Record { shared, peer, generation, now, arrivals, decompressor, asked: &mut asked }
                         .handle(incoming, plain)
                 }
                 Err(error) => Err(error.into()),
@@ -135,6 +142,7 @@ struct Record<'a> {
     generation: u64,
     now: Instant,
     arrivals: &'a mut Arrivals,
+    decompressor: &'a mut Decompressor,
     /// The peer wants an acknowledgement.
     asked: &'a mut bool,
 }
@@ -170,14 +178,21 @@ impl Record<'_> {
 
     /// `rest` is what follows the frame in its record.
     fn dispatch(&mut self, frame: &Frame<'_>, rest: &[u8]) -> Result<(), Violation> {
+        let (shared, peer) = (self.shared, self.peer);
         match FrameKind::from_u8(frame.header.kind) {
             Some(FrameKind::Message) => {
                 let (head, payload) = MessageHead::decode(frame)?;
-                self.arrivals.add(self.shared, self.peer, &head, payload, rest);
+                self.decompressor.plain(frame, payload, |payload| match payload {
+                    Ok(payload) => self.arrivals.add(shared, peer, &head, payload, rest),
+                    Err(error) => shared.refuse_frame(peer, frame, error.to_string()),
+                })?;
             }
             Some(FrameKind::Reply) => {
                 let (head, value) = ReplyHead::decode(frame)?;
-                self.shared.receive_reply(self.peer, &head, value);
+                self.decompressor.plain(frame, value, |value| match value {
+                    Ok(value) => shared.receive_reply(peer, &head, value),
+                    Err(error) => shared.refuse_frame(peer, frame, error.to_string()),
+                })?;
             }
             Some(FrameKind::Control) => {
                 // A message that came before a control message is there before it, too.

@@ -44,6 +44,7 @@ pub(crate) fn extension(id: u16) -> Extension {
         session: id.into(),
         fresh: 0,
         received: 7,
+        compression: 0,
     }
 }
 

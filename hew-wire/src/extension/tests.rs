@@ -16,6 +16,7 @@ fn small() -> Extension {
         session: 0,
         fresh: 0,
         received: 0,
+        compression: 0,
     }
 }
 
@@ -29,15 +30,16 @@ fn full() -> Extension {
         session: 7,
         fresh: 0x1_0000_0000,
         received: 200,
+        compression: 1,
         ..small()
     }
 }
 
 const GOLDEN_SMALL: &[u8] = b"\x86\x01\xcf\x00\x00\x01\xa3\x18\x5c\x50\x00\x03\xa3hew\x04\x00\x05\x01\
     \x06\x01\x07\xcd\xff\xef";
-const GOLDEN_FULL: &[u8] = b"\x8b\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x02\xa5b\xc3\xbcro\x03\xa3hew\
+const GOLDEN_FULL: &[u8] = b"\x8c\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x02\xa5b\xc3\xbcro\x03\xa3hew\
     \x04\x01\x05\x01\x06\xcd\x01\x2c\x07\xcd\xff\xef\x08\xb3tcp://10.0.0.1:9000\x09\x07\
-    \x0a\xcf\x00\x00\x00\x01\x00\x00\x00\x00\x0b\xcc\xc8";
+    \x0a\xcf\x00\x00\x00\x01\x00\x00\x00\x00\x0b\xcc\xc8\x0d\x01";
 
 /// `GOLDEN_SMALL` with one more entry: `key` and the bytes of its value.
 fn with_entry(key: u8, value: &[u8]) -> Vec<u8> {
@@ -85,6 +87,7 @@ fn the_longest_extension_fits() {
         session: u64::MAX,
         fresh: u64::MAX,
         received: u64::MAX,
+        compression: u32::MAX,
         ..full()
     };
     let bytes = extension.encode();

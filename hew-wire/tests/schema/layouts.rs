@@ -1,8 +1,9 @@
 //! Lines about fixed layouts: carried out, and compared with what the encoders write.
 
 use crate::line;
+use hew_wire::compression::{Compressed, Compressor, RATIO_MAX};
 use hew_wire::frame::{
-    FRAME_HEADER_BYTES, FragmentHead, FrameHeader, FrameKind, MessageHead, ReplyHead, write_number,
+    FRAME_HEADER_BYTES, FragmentHead, FrameHeader, FrameKind, MessageHead, ReplyHead, flags, write_number,
 };
 use hew_wire::{
     Extension, HELLO_MAGIC, Hello, Incarnation, Name, NodeId, Pid, Refusal, RefusalStatus, Role, SCHEMA,
@@ -11,7 +12,7 @@ use hew_wire::{
 use rmp::decode::{read_int, read_map_len, read_str_from_slice};
 use std::collections::BTreeMap;
 
-pub(crate) const LINES: [&str; 12] = [
+pub(crate) const LINES: [&str; 13] = [
     "hello",
     "verdict",
     "extension",
@@ -20,6 +21,7 @@ pub(crate) const LINES: [&str; 12] = [
     "frame 2 reply",
     "frame 3 control",
     "frame 4 fragment",
+    "compressed",
     "frame 128 start",
     "frame 129 ack",
     "frame 130 heartbeat",
@@ -152,6 +154,30 @@ fn the_heads_of_frames() {
 }
 
 #[test]
+fn a_compressed_payload() {
+    let ratio = format!("of at most {RATIO_MAX} for 1; with flag {:#06x} instead", flags::COMPRESSED);
+    assert!(line("compressed").contains(&ratio), "{ratio}");
+    let size = 0x0001_0203_u32;
+    let payload = vec![7; size as usize];
+    let mut compressor = Compressor::default();
+    let compressed = compressor.compress(&payload).unwrap();
+    let front = carried_out(line("compressed"), &[("size", &size.to_be_bytes())]);
+    assert!(compressed.starts_with(&front));
+    let block = Compressed { size, block: &compressed[front.len()..] };
+    assert_eq!(Compressed::decode(compressed), Ok(block));
+
+    let (mut message, mut reply) = (Vec::new(), Vec::new());
+    let (target, source) = (Pid::from_raw(1), Pid::from_raw(2));
+    MessageHead { target, source, msg_type: 3, reply: None }.front(1, 9).compressed().write(&mut message);
+    ReplyHead { reference: 1, status: 0 }.front(1, 9).compressed().write(&mut reply);
+    for bytes in [message, reply] {
+        let header = FrameHeader::decode(&bytes).unwrap();
+        assert_eq!((header.flags, header.is_compressed()), (flags::COMPRESSED, true));
+        assert_eq!(header.length as usize, bytes.len() - FRAME_HEADER_BYTES + 9);
+    }
+}
+
+#[test]
 fn every_kind_of_frame_has_a_line() {
     let kinds = (0..=u8::MAX).filter_map(|number| Some((number, FrameKind::from_u8(number)?)));
     let names: Vec<_> = kinds
@@ -176,6 +202,7 @@ fn extension() -> Extension {
         session: 1,
         fresh: 1,
         received: 1,
+        compression: 1,
     }
 }
 

@@ -1,8 +1,11 @@
 //! Lines about numbers that have a meaning, and about limits.
 
 use crate::line;
+use hew_wire::compression::Compression;
 use hew_wire::control::CONTROL_BYTES_MAX;
-use hew_wire::frame::{FRAGMENT_BYTES_MAX, FRAME_BODY_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX, flags};
+use hew_wire::frame::{
+    FRAGMENT_BYTES_MAX, FRAME_BODY_BYTES_MAX, FrameHeader, FrameKind, RECORD_PLAINTEXT_BYTES_MAX, flags,
+};
 use hew_wire::membership::{
     DIGEST_BUCKETS, MEMBER_ADDRESS_BYTES_MAX, MEMBER_UPDATES_MAX, MemberState, SUSPECTORS_MAX,
 };
@@ -13,7 +16,7 @@ use hew_wire::{
     REASON_BYTES_MAX, RefusalStatus, Role, feature,
 };
 
-pub(crate) const LINES: [&str; 6] = ["features", "status", "role", "flags", "limits", "state"];
+pub(crate) const LINES: [&str; 7] = ["features", "status", "role", "compression", "flags", "limits", "state"];
 
 /// `0 one, 1 two` as the numbers and names that are there.
 fn check(name: &str, numbered: impl Iterator<Item = (u64, String)>) {
@@ -23,8 +26,7 @@ fn check(name: &str, numbered: impl Iterator<Item = (u64, String)>) {
 
 #[test]
 fn the_bits_of_features() {
-    let bits =
-        [(feature::ENCRYPTED, "encrypted"), (feature::AES_256_GCM, "aes_256_gcm"), (feature::LZ4, "lz4")];
+    let bits = [(feature::ENCRYPTED, "encrypted"), (feature::AES_256_GCM, "aes_256_gcm")];
     let named = bits.map(|(bit, name)| format!("{} {name}", bit.trailing_zeros()));
     assert!(bits.iter().all(|(bit, _)| bit.is_power_of_two()));
     assert_eq!(line("features"), format!("{}, 16..31 mandatory", named.join(", ")));
@@ -58,6 +60,7 @@ fn the_roles_of_an_extension() {
             session: 0,
             fresh: 0,
             received: 0,
+            compression: 0,
         };
         // Behind the incarnation and the cluster, each of them a key and a value.
         let mut bytes = extension.encode();
@@ -70,9 +73,25 @@ fn the_roles_of_an_extension() {
 }
 
 #[test]
+fn the_bits_of_compression() {
+    assert_eq!(Compression::Off.bits(), 0);
+    let bits = [(Compression::Lz4.bits(), "lz4")];
+    check("compression", bits.into_iter().map(|(bit, name)| (bit.trailing_zeros().into(), name.to_owned())));
+}
+
+#[test]
 fn the_flags_of_frames() {
-    assert_eq!(line("flags"), format!("{:#06x} reply, {:#06x} mandatory", flags::REPLY, flags::MANDATORY));
-    assert_eq!(flags::KNOWN_MANDATORY, flags::REPLY, "a flag is known that the schema does not name");
+    let named = [(flags::REPLY, "reply"), (flags::COMPRESSED, "compressed"), (flags::MANDATORY, "mandatory")];
+    assert_eq!(line("flags"), named.map(|(bit, name)| format!("{bit:#06x} {name}")).join(", "));
+    for kind in 0..=u8::MAX {
+        let carries_a_payload = kind == FrameKind::Message as u8 || kind == FrameKind::Reply as u8;
+        let known = if carries_a_payload { flags::REPLY | flags::COMPRESSED } else { flags::REPLY };
+        for flags in (0..16).map(|bit| 1 << bit) {
+            let header = FrameHeader { kind, lane: 0, flags, length: 0 };
+            let unknown = flags & flags::MANDATORY & !known != 0;
+            assert_eq!(header.has_unknown_flags(), unknown, "{flags:#06x} of kind {kind}");
+        }
+    }
 }
 
 #[test]

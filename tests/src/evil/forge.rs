@@ -61,6 +61,7 @@ pub fn extension(role: Role, incarnation: u64) -> Extension {
         session: 0,
         fresh: incarnation,
         received: 0,
+        compression: 0,
     }
 }
 

@@ -5,8 +5,8 @@ use super::forge::{Key, Script, extension};
 use super::link::EvilLink;
 use crate::actors::{Counter, CounterActor};
 use hew_node::{
-    ActorRef, Allowlist, EventStream, Node, NodeEvent, NodeId, NodeStats, Runtime, RuntimeConfig,
-    StaticKeypair,
+    ActorRef, Allowlist, Compression, EventStream, Node, NodeEvent, NodeId, NodeStats, Runtime,
+    RuntimeConfig, StaticKeypair,
 };
 use hew_security::Entry;
 use hew_wire::Role;
@@ -98,20 +98,22 @@ impl Stage {
                 comment: String::new(),
             }))
         };
-        let start = |node: u16, keypair: StaticKeypair, seed: Option<String>| {
+        // The target reads what is compressed; the healthy node wants none of it.
+        let start = |node: u16, keypair: StaticKeypair, compression, seed: Option<String>| {
             let mut builder = Node::builder(NodeId::from_raw(node))
                 .listen("127.0.0.1:0")
                 .workers(1)
+                .compression(compression)
                 .identity(keypair, allowlist());
             if let Some(seed) = seed {
                 builder = builder.join(seed);
             }
             runtime.block_on(builder.start()).expect("the node starts")
         };
-        let target = start(TARGET, target_key, None);
+        let target = start(TARGET, target_key, Compression::Lz4, None);
         let events = Mutex::new(target.events());
         let listening = target.local_addr().expect("it listens");
-        let good = start(GOOD, good_key, Some(listening.to_string()));
+        let good = start(GOOD, good_key, Compression::Off, Some(listening.to_string()));
         runtime.block_on(good.wait_for_members(2, Duration::from_secs(30))).expect("two members");
         runtime.block_on(target.wait_for_members(2, Duration::from_secs(30))).expect("two members");
         let counter = target.spawn(CounterActor::default());

@@ -3,6 +3,7 @@
 //! After every row the node still serves a healthy peer over the same connection as before, nothing has panicked, and
 //! exactly the named counters have moved.
 
+mod compression;
 mod handshakes;
 mod hellos;
 mod listeners;

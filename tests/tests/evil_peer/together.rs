@@ -1,6 +1,7 @@
 //! What takes more than one connection, or a while: rows that run alone.
 
 use super::*;
+use crate::compression::COMPRESSION;
 use crate::handshakes::HANDSHAKES;
 use crate::hellos::HELLOS;
 use crate::listeners::LISTENERS;
@@ -157,7 +158,7 @@ fn a_flood_that_never_pauses_delays_others_little() {
 
 #[test]
 fn the_table_is_long_enough() {
-    let tables = [HELLOS, HANDSHAKES, LISTENERS, RECORDS, MESSAGES, TOGETHER];
+    let tables = [COMPRESSION, HELLOS, HANDSHAKES, LISTENERS, RECORDS, MESSAGES, TOGETHER];
     let mut names: Vec<_> = tables.iter().flat_map(|rows| rows.iter().map(|row| row.name)).collect();
     let rows = names.len();
     names.sort_unstable();
