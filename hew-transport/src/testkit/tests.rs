@@ -46,8 +46,8 @@ noticed! {
     lost_bytes: Loses, bytes_arrive_in_order, "other bytes arrive";
     skipped_buffers: SkipsBuffers, vectored_writes_of_many_buffers_keep_their_order, "the stream ends after 1000";
     lost_rests: LosesRests, reads_of_any_size_keep_the_rest, "other bytes arrive";
-    a_shared_room: SharesRoom, a_full_direction_leaves_the_other_free, "waited 300ms: write";
-    a_room_for_all: SharesRoom, a_connection_nobody_reads_holds_up_no_other, "waited 300ms: write";
+    a_shared_room: SharesRoom, a_full_direction_leaves_the_other_free, "waited 300ms";
+    a_room_for_all: SharesRoom, a_connection_nobody_reads_holds_up_no_other, "waited 300ms";
     one_at_a_time: AcceptsOneAtATime, a_connection_nobody_reads_holds_up_no_other, "waited 300ms: accept";
     forgotten_writers: ForgetsWriters, both_directions_wait_and_go_on, "waited 300ms: write on";
     busy_waiting: Spins, waiting_costs_nothing, "a waiting read was polled";
