@@ -307,6 +307,12 @@ fn vital_tasks_go_on_while_actors_block_all_workers() {
                 (&ours).write_all(&byte).await.unwrap();
             }
         });
+        // It is in nobody's way.
+        let restless = vital.spawn(async {
+            loop {
+                futures_lite::future::yield_now().await;
+            }
+        });
         // The blocked handlers and this thread.
         let released = Arc::new(std::sync::Barrier::new(workers + 1));
         let begun = Arc::new(AtomicU64::new(0));
@@ -329,6 +335,7 @@ fn vital_tasks_go_on_while_actors_block_all_workers() {
         released.wait();
         drop(theirs);
         runtime.block_on(echo);
+        drop(restless);
         runtime.shutdown();
     }
 }

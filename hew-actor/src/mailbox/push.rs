@@ -52,12 +52,7 @@ impl<M> Mailbox<M> {
         if !word.is_open() || room == 0 {
             return false;
         }
-        let mut next = word.plus(room);
-        if word.is_timed() {
-            let ahead = state.queue.len();
-            state.rare().sample = Some(Sample { came: now(), ahead });
-            next = next.timed(false);
-        }
+        let wake = count_in(&mut state, word, room, now);
         if room < messages.len() {
             state.queue.extend(messages.drain(..room));
         } else if state.queue.is_empty() {
@@ -65,11 +60,6 @@ impl<M> Mailbox<M> {
         } else {
             state.queue.append(messages);
         }
-        let wake = word.is_idle();
-        if wake {
-            next = next.with_turn(Turn::Queued);
-        }
-        state.set_word(next.0);
         wake
     }
 
@@ -201,13 +191,20 @@ fn note<M>(state: &mut State<M>, notes: Option<Notes>) {
 /// Appends to an open mailbox with room; whether the actor is to be scheduled.
 #[inline(always)]
 fn append<M>(state: &mut Guard<'_, State<M>>, word: Word, message: M, now: impl Fn() -> Instant) -> bool {
-    let mut next = word.plus(1);
+    let wake = count_in(state, word, 1, now);
+    state.queue.push_back(message);
+    wake
+}
+
+/// Counts messages that are about to be appended; whether the actor is to be scheduled, which counts as done.
+#[inline(always)]
+fn count_in<M>(state: &mut Guard<'_, State<M>>, word: Word, messages: usize, now: impl Fn() -> Instant) -> bool {
+    let mut next = word.plus(messages);
     if word.is_timed() {
         let ahead = state.queue.len();
         state.rare().sample = Some(Sample { came: now(), ahead });
         next = next.timed(false);
     }
-    state.queue.push_back(message);
     let wake = word.is_idle();
     if wake {
         next = next.with_turn(Turn::Queued);

@@ -2,10 +2,11 @@
 
 use super::alarms::Alarms;
 use super::idle::{Idle, waker};
-use super::parker::{Parker, Step};
+use super::parker::Parker;
 use super::queue::RunQueue;
 use super::steward::Steward;
 use super::tasks::Tasks;
+use super::worker::Step;
 use crate::job::Job;
 use crate::options::Priority;
 use crate::runtime::{Alarm, Tenants};

@@ -4,25 +4,13 @@
 //! leaving `block_on` for each sleep would wake the thread of `async-io` each time, which then keeps the reactor: everything
 //! that happens to a socket would go through one thread more.
 
+use super::worker::Step;
 use crate::lock::Lock;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-
-/// What a worker does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The next step.
-    Again,
-    /// The same, after a look at the sockets.
-    Serve,
-    /// It sleeps until somebody wakes it or, if given, until the deadline. Sockets are served meanwhile.
-    Sleep(Option<Instant>),
-    /// Nothing: the runtime is closed.
-    Leave,
-}
 
 /// Where one worker sleeps and is woken.
 #[derive(Default)]

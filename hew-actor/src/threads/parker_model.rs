@@ -1,5 +1,6 @@
 //! How a worker of a model sleeps: on a condition, without sockets and without time.
 
+use super::worker::Step;
 use crate::sync::{Condvar, Mutex};
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -8,15 +9,6 @@ use std::time::Instant;
 pub(super) struct Parker {
     notified: Mutex<bool>,
     changed: Condvar,
-}
-
-/// What a worker does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Again,
-    Serve,
-    Sleep(Option<Instant>),
-    Leave,
 }
 
 impl Default for Parker {

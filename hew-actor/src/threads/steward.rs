@@ -90,20 +90,36 @@ fn watch_over(core: &Core, scratch: &mut Scratch) {
     let mut seen = core.vital_taken();
     while quiet_looks < QUIET_LOOKS && !core.is_closed() {
         std::thread::sleep(TICK);
-        let now = Instant::now();
-        // A worker that is awake does this sooner.
-        if core.alarms.next().is_some_and(|due| now > due + TICK) {
-            core.alarms.turn(now);
-        }
-        if core.vital.len() > 0 && core.vital_taken() == seen {
-            while let Some(job) = core.take_vital()
-                && !core.is_closed()
-            {
-                job.run(scratch);
-            }
+        look_at_alarms(core);
+        if core.vital_taken() == seen {
+            stand_in(core, scratch);
         }
         seen = core.vital_taken();
         quiet_looks = if is_quiet(core) { quiet_looks + 1 } else { 0 };
+    }
+}
+
+/// Sets off what is due and a worker would have set off long ago.
+fn look_at_alarms(core: &Core) {
+    let now = Instant::now();
+    if core.alarms.next().is_some_and(|due| now > due + TICK) {
+        core.alarms.turn(now);
+    }
+}
+
+/// Runs vital tasks for as long as some wait and no worker takes any. They may be tasks that never rest, so the alarms are
+/// looked at all the while.
+fn stand_in(core: &Core, scratch: &mut Scratch) {
+    let mut looked = Instant::now();
+    let mut taken = core.vital_taken();
+    while !core.is_closed() && core.vital_taken() == taken {
+        let Some(job) = core.take_vital() else { return };
+        taken += 1;
+        job.run(scratch);
+        if looked.elapsed() > TICK {
+            look_at_alarms(core);
+            looked = Instant::now();
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::core::{Core, Station};
 use super::idle::{QUIET_LOOKS, Role, TICK_BUSY, TICK_QUIET, waker};
-use super::parker::Step;
 use crate::job::Job;
 use crate::scratch::Scratch;
 use crate::sync::{AtomicU64, Ordering, now};
@@ -24,6 +23,19 @@ const WORTH_STEALING: usize = 2;
 /// A queue that its worker, at the rate of the last tick, would not empty within so many ticks is worth sharing. A job
 /// that moves to another core takes a dozen lines of cache with it, which costs more than running a short one.
 const BACKLOG_TICKS: u64 = 4;
+
+/// What a worker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next step.
+    Again,
+    /// The same, after a look at the sockets.
+    Serve,
+    /// It sleeps until somebody wakes it or, if given, until the deadline. Sockets are served meanwhile.
+    Sleep(Option<Instant>),
+    /// Nothing: the runtime is closed.
+    Leave,
+}
 
 pub(super) struct Worker {
     core: Arc<Core>,
