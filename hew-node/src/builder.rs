@@ -200,8 +200,9 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
-    /// Bound on the bytes queued or unacknowledged for each other node; from 64 KiB. Default
-    /// [`OUTGOING_BYTES_DEFAULT`]. A single larger message is accepted when nothing else is held.
+    /// Bound on the bytes of messages that are queued or unacknowledged for each other node; from 64 KiB. Default
+    /// [`OUTGOING_BYTES_DEFAULT`]. A single larger message is accepted when no other is held. Replies have as much room for
+    /// themselves, and so have the control messages of the node.
     pub fn outgoing_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.bounds.outgoing_bytes_max = bytes;
         self

@@ -15,7 +15,7 @@ pub(crate) struct Block {
     pub(super) first: u64,
     /// How many frames.
     pub(super) count: u64,
-    /// Bytes that end in it, by [`Urgency`](super::outgoing::Urgency).
+    /// Bytes that end in it, by [`Room`](super::outgoing::Room).
     pub(super) ends: [usize; 3],
     pub(super) bytes: Vec<u8>,
 }

@@ -30,15 +30,12 @@ const SPARE_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// How strictly the bound holds for a frame.
+/// Whose room a frame takes. Each has as much as the bound for itself, so that no message of a user, however large, is in
+/// the way of what is owed, and nothing that is owed in the way of a large message, which waits until nothing else is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// A message of a user: refused at the bound.
-    Ordinary,
-    /// A reply: refused only when replies alone reach the bound, so that no message of a user, however large, is in its
-    /// way.
+pub(crate) enum Room {
+    Message,
     Reply,
-    /// A control message: the same.
     Control,
 }
 
@@ -59,7 +56,7 @@ pub(crate) struct Outgoing {
     /// With those of control.
     queued_bytes: usize,
     unacknowledged_bytes: usize,
-    /// Both together, by [`Urgency`].
+    /// Both together, by [`Room`].
     held_bytes: [usize; 3],
     bound_bytes: usize,
     window: Window,
@@ -107,17 +104,14 @@ impl Outgoing {
     pub(crate) fn push(
         &mut self,
         lane: u8,
-        urgency: Urgency,
+        room: Room,
         front: &FrameFront,
         rest: &[u8],
     ) -> Result<(), Full> {
         let size = front.len() + rest.len();
-        let held = match urgency {
-            Urgency::Ordinary => self.held_bytes(),
-            Urgency::Reply | Urgency::Control => self.held_bytes[urgency as usize],
-        };
+        let held = self.held_bytes[room as usize];
         if held > 0 && held + size > self.bound_bytes {
-            if urgency == Urgency::Ordinary {
+            if room == Room::Message {
                 self.refused_bytes = self.refused_bytes.max(size);
             }
             return Err(Full);
@@ -132,9 +126,9 @@ impl Outgoing {
             queued = self.push_fragments(lane, front, rest);
         }
         // Of a message in parts the whole counts until its last part is acknowledged.
-        self.held_bytes[urgency as usize] += queued;
+        self.held_bytes[room as usize] += queued;
         if let Some(block) = self.lanes[usize::from(lane)].back_mut() {
-            block.ends[urgency as usize] += queued;
+            block.ends[room as usize] += queued;
         }
         self.queued_bytes += queued;
         if lane == LANE_CONTROL {
@@ -311,10 +305,10 @@ impl Outgoing {
         tally.lost
     }
 
-    /// Whether those who were refused should try again: half of the bound is free, so that they come back to do
+    /// Whether senders who were refused should try again: half of the bound is free, so that they come back to do
     /// something, and the largest frame that was refused fits.
     pub(crate) fn has_made_room(&mut self) -> bool {
-        let held = self.held_bytes();
+        let held = self.held_bytes[Room::Message as usize];
         let room = held == 0 || held <= self.bound_bytes / 2 && held + self.refused_bytes <= self.bound_bytes;
         if room {
             self.refused_bytes = 0;
@@ -374,17 +368,17 @@ mod tests {
     use hew_wire::frame::{Frame, FrameKind};
 
     fn push(outgoing: &mut Outgoing, lane: u8, body: &[u8]) -> Result<(), Full> {
-        push_as(outgoing, FrameKind::Message, lane, Urgency::Ordinary, body)
+        push_as(outgoing, FrameKind::Message, lane, Room::Message, body)
     }
 
     fn push_as(
         outgoing: &mut Outgoing,
         kind: FrameKind,
         lane: u8,
-        urgency: Urgency,
+        room: Room,
         body: &[u8],
     ) -> Result<(), Full> {
-        outgoing.push(lane, urgency, &FrameFront::new(kind, lane, 0, body.len()), body)
+        outgoing.push(lane, room, &FrameFront::new(kind, lane, 0, body.len()), body)
     }
 
     fn take(outgoing: &mut Outgoing) -> Vec<Arc<Block>> {
@@ -433,10 +427,24 @@ mod tests {
         push(&mut outgoing, 1, &[0; 13]).unwrap();
         assert_eq!(outgoing.held_bytes(), 21);
         // Replies and control messages have rooms of their own; a single large frame is accepted when nothing is held.
-        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, &[0; 112]).unwrap();
+        push_as(&mut outgoing, FrameKind::Control, 0, Room::Control, &[0; 112]).unwrap();
         let mut empty = Outgoing::new(100);
         push(&mut empty, 1, &[0; 1000]).unwrap();
         assert_eq!(push(&mut empty, 1, b""), Err(Full));
+    }
+
+    #[test]
+    fn what_is_owed_keeps_no_large_message_waiting() {
+        let mut outgoing = Outgoing::new(100);
+        push(&mut outgoing, 1, &[0; 13]).unwrap();
+        assert_eq!(push(&mut outgoing, 1, &[0; 1000]), Err(Full));
+        let sent = take(&mut outgoing);
+        push_as(&mut outgoing, FrameKind::Control, 0, Room::Control, &[0; 52]).unwrap();
+        push_as(&mut outgoing, FrameKind::Reply, 3, Room::Reply, &[0; 52]).unwrap();
+        assert!(!outgoing.has_made_room());
+        outgoing.acknowledge(Instant::now(), sent[0].last()).unwrap();
+        assert!(outgoing.has_made_room());
+        push(&mut outgoing, 1, &[0; 1000]).unwrap();
     }
 
     #[test]
@@ -481,8 +489,8 @@ mod tests {
         push(&mut outgoing, 1, b"sent").unwrap();
         take(&mut outgoing);
         push(&mut outgoing, 1, &vec![0; 300_000]).unwrap();
-        push_as(&mut outgoing, FrameKind::Reply, 3, Urgency::Reply, &[]).unwrap();
-        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, &[]).unwrap();
+        push_as(&mut outgoing, FrameKind::Reply, 3, Room::Reply, &[]).unwrap();
+        push_as(&mut outgoing, FrameKind::Control, 0, Room::Control, &[]).unwrap();
         assert_eq!(outgoing.clear(), Lost { messages: 2, replies: 1, control: 1 });
         assert_eq!(outgoing.held_bytes(), 0);
         assert_eq!(outgoing.clear(), Lost::default());
@@ -514,7 +522,7 @@ mod tests {
             sent += take(&mut outgoing).iter().map(|block| block.bytes().len()).sum::<usize>();
         }
         assert!((256 << 10..(256 << 10) + 2 * BLOCK_BYTES_MAX).contains(&sent), "{sent}");
-        push_as(&mut outgoing, FrameKind::Control, 0, Urgency::Control, b"now").unwrap();
+        push_as(&mut outgoing, FrameKind::Control, 0, Room::Control, b"now").unwrap();
         assert!(outgoing.has_work());
         assert_eq!(bodies(&take(&mut outgoing)), [b"now"]);
         assert!(!outgoing.has_work());

@@ -3,7 +3,7 @@
 use super::block::{Block, Lost};
 use super::compressing::Attempts;
 use super::incoming::Incoming;
-use super::outgoing::{NeverSent, Outgoing, Urgency};
+use super::outgoing::{NeverSent, Outgoing, Room};
 pub(crate) use super::session::{Agreed, AttachError, Attached, Connection, LinkInfo, PushError, Standing};
 use event_listener::{Event, EventListener};
 use hew_security::PublicKey;
@@ -134,7 +134,7 @@ impl Peer {
     /// Queues a message of a user, as it is.
     pub(crate) fn push_message(&self, head: &MessageHead, payload: &[u8]) -> Result<(), PushError> {
         let lane = lane_of(head.source);
-        self.push(lane, Urgency::Ordinary, &head.front(lane, payload.len()), payload)
+        self.push(lane, Room::Message, &head.front(lane, payload.len()), payload)
     }
 
     /// As [`Peer::push_message`], of a compressed payload: whether the session still takes such. If not, nothing was queued.
@@ -144,18 +144,18 @@ impl Peer {
         payload: &[u8],
     ) -> Result<bool, PushError> {
         let lane = lane_of(head.source);
-        self.push_compressed(lane, Urgency::Ordinary, &head.front(lane, payload.len()).compressed(), payload)
+        self.push_compressed(lane, Room::Message, &head.front(lane, payload.len()).compressed(), payload)
     }
 
     /// Queues the answer to an ask of this peer, as it is.
     pub(crate) fn push_reply(&self, head: &ReplyHead, value: &[u8]) -> Result<(), PushError> {
-        self.push(LANE_REPLIES, Urgency::Reply, &head.front(LANE_REPLIES, value.len()), value)
+        self.push(LANE_REPLIES, Room::Reply, &head.front(LANE_REPLIES, value.len()), value)
     }
 
     /// As [`Peer::push_message_compressed`], of a value.
     pub(crate) fn push_reply_compressed(&self, head: &ReplyHead, value: &[u8]) -> Result<bool, PushError> {
         let front = head.front(LANE_REPLIES, value.len()).compressed();
-        self.push_compressed(LANE_REPLIES, Urgency::Reply, &front, value)
+        self.push_compressed(LANE_REPLIES, Room::Reply, &front, value)
     }
 
     /// Queues a control message. One that is too long to encode is a defect of the sender and is reported as `Full`.
@@ -163,17 +163,17 @@ impl Peer {
         let mut body = Vec::with_capacity(128);
         control.encode(&mut body).map_err(|_| PushError::Full)?;
         let front = FrameFront::new(FrameKind::Control, LANE_CONTROL, 0, body.len());
-        self.push(LANE_CONTROL, Urgency::Control, &front, &body)
+        self.push(LANE_CONTROL, Room::Control, &front, &body)
     }
 
-    fn push(&self, lane: u8, urgency: Urgency, front: &FrameFront, rest: &[u8]) -> Result<(), PushError> {
-        self.append(lock(&self.outgoing), lane, urgency, front, rest)
+    fn push(&self, lane: u8, room: Room, front: &FrameFront, rest: &[u8]) -> Result<(), PushError> {
+        self.append(lock(&self.outgoing), lane, room, front, rest)
     }
 
     fn push_compressed(
         &self,
         lane: u8,
-        urgency: Urgency,
+        room: Room,
         front: &FrameFront,
         rest: &[u8],
     ) -> Result<bool, PushError> {
@@ -182,7 +182,7 @@ impl Peer {
         if !self.is_compressing() {
             return Ok(false);
         }
-        self.append(outgoing, lane, urgency, front, rest).map(|()| true)
+        self.append(outgoing, lane, room, front, rest).map(|()| true)
     }
 
     #[inline]
@@ -190,7 +190,7 @@ impl Peer {
         &self,
         mut outgoing: MutexGuard<'_, Outgoing>,
         lane: u8,
-        urgency: Urgency,
+        room: Room,
         front: &FrameFront,
         rest: &[u8],
     ) -> Result<(), PushError> {
@@ -199,7 +199,7 @@ impl Peer {
             return Err(PushError::Gone);
         }
         let (had_work, before) = (outgoing.has_work(), outgoing.queued_bytes());
-        outgoing.push(lane, urgency, front, rest)?;
+        outgoing.push(lane, room, front, rest)?;
         let wake = !had_work && outgoing.has_work();
         if outgoing.queued_bytes() / CROWDED_BYTES > before / CROWDED_BYTES {
             self.crowded.store(true, Ordering::Relaxed);
