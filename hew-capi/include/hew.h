@@ -911,8 +911,8 @@ int hew_node_options_cluster(struct HewNodeOptions *options, const char *name);
 int hew_node_options_membership(struct HewNodeOptions *options, int preset);
 
 /**
- * Most bytes of messages that are queued for, or not acknowledged by, each other node; from 65,536. Default 8 MiB. Replies
- * have as much room for themselves, and so have the control messages of the node.
+ * Most bytes that are queued for, or not acknowledged by, each other node; from 65,536. Default 8 MiB. Replies have as much
+ * room for themselves, and so have the control messages of the node.
  */
 int hew_node_options_outgoing_bytes_max(struct HewNodeOptions *options,
                                         size_t bytes);

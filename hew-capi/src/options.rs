@@ -263,8 +263,8 @@ pub extern "C" fn hew_node_options_membership(options: *mut HewNodeOptions, pres
     })
 }
 
-/// Most bytes of messages that are queued for, or not acknowledged by, each other node; from 65,536. Default 8 MiB. Replies
-/// have as much room for themselves, and so have the control messages of the node.
+/// Most bytes that are queued for, or not acknowledged by, each other node; from 65,536. Default 8 MiB. Replies have as much
+/// room for themselves, and so have the control messages of the node.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_node_options_outgoing_bytes_max(options: *mut HewNodeOptions, bytes: usize) -> c_int {
     set("hew_node_options_outgoing_bytes_max", options, |settings| {

@@ -30,8 +30,11 @@ const SPARE_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Whose room a frame takes. Each has as much as the bound for itself, so that no message of a user, however large, is in
-/// the way of what is owed, and nothing that is owed in the way of a large message, which waits until nothing else is held.
+/// Whose room a frame takes.
+///
+/// The bound holds for messages of users with everything else that is held, and for each kind of what is owed by itself, so
+/// that no message, however large, is in the way of that. The first of its kind is always taken: what is owed, which never
+/// ends, keeps no message waiting for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     Message,
@@ -101,16 +104,11 @@ impl Outgoing {
     /// Queues a frame in `lane`: its front, and what follows.
     ///
     /// A frame that is larger than the bound by itself is accepted when nothing else is held.
-    pub(crate) fn push(
-        &mut self,
-        lane: u8,
-        room: Room,
-        front: &FrameFront,
-        rest: &[u8],
-    ) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, lane: u8, room: Room, front: &FrameFront, rest: &[u8]) -> Result<(), Full> {
         let size = front.len() + rest.len();
-        let held = self.held_bytes[room as usize];
-        if held > 0 && held + size > self.bound_bytes {
+        let own = self.held_bytes[room as usize];
+        let held = if room == Room::Message { self.held_bytes() } else { own };
+        if own > 0 && held + size > self.bound_bytes {
             if room == Room::Message {
                 self.refused_bytes = self.refused_bytes.max(size);
             }
@@ -308,8 +306,9 @@ impl Outgoing {
     /// Whether senders who were refused should try again: half of the bound is free, so that they come back to do
     /// something, and the largest frame that was refused fits.
     pub(crate) fn has_made_room(&mut self) -> bool {
-        let held = self.held_bytes[Room::Message as usize];
-        let room = held == 0 || held <= self.bound_bytes / 2 && held + self.refused_bytes <= self.bound_bytes;
+        let held = self.held_bytes();
+        let room = self.held_bytes[Room::Message as usize] == 0
+            || held <= self.bound_bytes / 2 && held + self.refused_bytes <= self.bound_bytes;
         if room {
             self.refused_bytes = 0;
         }
