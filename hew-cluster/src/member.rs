@@ -26,7 +26,7 @@ pub struct Member {
 pub(crate) struct Contact {
     /// The incarnation at the other end of the link, while there is one.
     pub(crate) linked: Option<Incarnation>,
-    /// Whether a link with this incarnation broke, and none came up since.
+    /// Whether a link with this incarnation broke or was idle, and none came up since.
     pub(crate) is_broken: bool,
     pub(crate) heard: Option<Instant>,
     pub(crate) rtt: Rtt,

@@ -34,6 +34,11 @@ pub trait Membership: Send + 'static {
     /// [`MembershipError::OwnId`] if the peer has this node's id: close it. Others as each variant says.
     fn handle_link(&mut self, now: Instant, peer: NodeId, event: LinkEvent) -> Result<(), MembershipError>;
 
+    /// Whether a link is all that shows that a member lives: then none is closed for being idle.
+    fn judges_by_links(&self) -> bool {
+        false
+    }
+
     /// Starts to leave the cluster; the end is told by [`MembershipEvent::HasLeft`]. A second call does nothing.
     fn leave(&mut self, now: Instant);
 
@@ -79,6 +84,10 @@ pub enum LinkEvent {
     },
     /// The connection under the link is gone. Both sides may dial again.
     Broken,
+    /// The connection under the link was closed because nothing was sent on it, and is made again when something is: no sign
+    /// that the peer is gone, nor that it will be missed if it goes. Not told where
+    /// [`judges_by_links`](Membership::judges_by_links) is true, unless it was the peer that closed it.
+    Idle,
     /// Anything at all was received from the peer: as good as the answer to a ping. Telling it often costs little;
     /// once per read is enough. Messages given to [`Membership::handle_message`] need not be told again.
     Heard,

@@ -184,7 +184,8 @@ impl Membership for StaticList {
         }
         match event {
             LinkEvent::Up { incarnation, .. } => return self.link_up(now, peer, incarnation),
-            LinkEvent::Broken => {
+            // Without a link nothing would be known of the peer.
+            LinkEvent::Broken | LinkEvent::Idle => {
                 member.contact.linked = None;
                 if member.is_up() {
                     self.timers.set(Timer::Down(peer), now + down_after);
@@ -200,6 +201,10 @@ impl Membership for StaticList {
             }
         }
         Ok(())
+    }
+
+    fn judges_by_links(&self) -> bool {
+        true
     }
 
     fn leave(&mut self, _now: Instant) {

@@ -291,6 +291,7 @@ impl Membership for Swim {
                 }
             }
             LinkEvent::Broken => self.link_broken(now, peer),
+            LinkEvent::Idle => self.link_idle(peer),
             LinkEvent::Heard => {
                 self.hear(now, peer);
                 self.accuse(now, peer);

@@ -10,7 +10,7 @@ use crate::service;
 use crate::shared::{Bounds, Shared};
 use crate::stack::{DefaultStack, Stack, WithAuthenticator, WithMembership, WithRegistry, WithTransport};
 use hew_actor::{Runtime, RuntimeConfig, System, SystemConfig};
-use hew_cluster::{InvalidConfig, LocalMember, Swim, SwimConfig};
+use hew_cluster::{InvalidConfig, LocalMember, Membership, Swim, SwimConfig};
 use hew_registry::{Config as RegistryConfig, Gossip};
 use hew_security::{Allowlist, NoiseXx, StaticKeypair};
 use hew_transport::{Addr, Listener, Tcp, Transport};
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 pub const OUTGOING_BYTES_DEFAULT: usize = 8 << 20;
 /// Largest bound on one message's payload: 256 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
+/// After how long without anything to send a connection is closed, by default: one minute.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// The cluster that a node belongs to if none is named.
 pub const CLUSTER_DEFAULT: &str = "hew";
 
@@ -52,6 +54,10 @@ pub struct RegistrySetup {
     /// For everything that is drawn.
     pub seed: u64,
 }
+
+/// Range of the idle timeout, in milliseconds.
+const IDLE_MS_MIN: u128 = 1000;
+const IDLE_MS_MAX: usize = 24 * 3600 * 1000;
 
 type MakeMembership<M> = Box<dyn FnOnce(MembershipSetup) -> Result<M, InvalidConfig> + Send>;
 type MakeRegistry<R> = Box<dyn FnOnce(RegistrySetup) -> R + Send>;
@@ -83,6 +89,7 @@ struct Settings {
     system: Option<System>,
     mailbox_capacity: Option<usize>,
     bounds: Bounds,
+    idle_timeout: Option<Duration>,
     compression: Compression,
 }
 
@@ -107,6 +114,7 @@ impl NodeBuilder {
                     payload_bytes_max: PAYLOAD_BYTES_DEFAULT,
                     spin: Duration::ZERO,
                 },
+                idle_timeout: Some(IDLE_TIMEOUT_DEFAULT),
                 compression: Compression::Off,
             },
             transport: Tcp::new(),
@@ -200,9 +208,9 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
-    /// Bound on the bytes of messages that are queued or unacknowledged for each other node; from 64 KiB. Default
-    /// [`OUTGOING_BYTES_DEFAULT`]. A single larger message is accepted when no other is held. Replies have as much room for
-    /// themselves, and so have the control messages of the node.
+    /// Bound on the bytes queued or unacknowledged for each other node; from 64 KiB. Default
+    /// [`OUTGOING_BYTES_DEFAULT`]. A message is accepted within it, and a larger one when no other message is held. Replies
+    /// have as much room for themselves, and so have the control messages of the node.
     pub fn outgoing_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.bounds.outgoing_bytes_max = bytes;
         self
@@ -216,6 +224,22 @@ impl<S: Stack> NodeBuilder<S> {
     /// a worker, that has its turn; a link on which it is in vain stops trying but for one time in 62.
     pub fn spin(mut self, most: Duration) -> Self {
         self.settings.bounds.spin = most;
+        self
+    }
+
+    /// Closes the connection with a member on which nothing was sent for so long, in either direction, and opens it again when
+    /// something is; 1 s to a day, or `None`: never. Default [`IDLE_TIMEOUT_DEFAULT`].
+    ///
+    /// Nothing else ends with it: the session, monitors and open questions stay, and [`Node::links`] shows the link as
+    /// [idle](crate::LinkInfo::idle). The first message afterwards waits for a handshake. What membership and registry send
+    /// counts: in small clusters it keeps all connections open, in those of hundreds of nodes it leaves most of them idle,
+    /// which saves each of them two descriptors, two tasks and a heartbeat per second. That a node has gone is then noticed by
+    /// its silence when it is probed, and not by the end of its connections.
+    ///
+    /// Not closed are connections of clients and of nodes that do not listen, which could not be dialled, and those of a
+    /// membership that [judges by links](hew_cluster::Membership::judges_by_links).
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.idle_timeout = timeout.into();
         self
     }
 
@@ -245,7 +269,7 @@ impl<S: Stack> NodeBuilder<S> {
     }
 
     /// Decides who is alive by another membership. Default [`Swim`] with [`SwimConfig::lan`].
-    pub fn membership<M: hew_cluster::Membership>(
+    pub fn membership<M: Membership>(
         self,
         make: impl FnOnce(MembershipSetup) -> Result<M, InvalidConfig> + Send + 'static,
     ) -> NodeBuilder<WithMembership<S, M>> {
@@ -326,6 +350,13 @@ impl Settings {
         range("payload_bytes_max", self.bounds.payload_bytes_max, 1 << 10, PAYLOAD_BYTES_MAX)?;
         let spin_us = usize::try_from(self.bounds.spin.as_micros()).unwrap_or(usize::MAX);
         range("spin (us)", spin_us, 0, SPIN_MAX.as_micros() as usize)?;
+        let idle_ms = self.idle_timeout.map_or(IDLE_MS_MIN, |timeout| timeout.as_millis());
+        range(
+            "idle_timeout (ms)",
+            usize::try_from(idle_ms).unwrap_or(usize::MAX),
+            IDLE_MS_MIN as usize,
+            IDLE_MS_MAX,
+        )?;
         let capacity = self.mailbox_capacity.unwrap_or(1);
         range("mailbox_capacity", capacity, 1, hew_actor::MAILBOX_CAPACITY_MAX)?;
         if let Some(system) = &self.system
@@ -450,6 +481,10 @@ async fn start<S: Stack>(
         runtime: links.clone(),
         system: system.clone(),
         bounds: settings.bounds,
+        // Who is closed for being idle must be able to dial, and be dialled.
+        idle_timeout: settings.idle_timeout.filter(|_| {
+            advertised.is_some() && settings.role == Role::Member && !membership.judges_by_links()
+        }),
         compression: settings.compression,
         peers: Default::default(),
         monitors: Default::default(),

@@ -3,6 +3,7 @@
 use crate::events::NodeEvent;
 use crate::link::acceptor::HalfOpen;
 use crate::link::block::Lost;
+use crate::link::connection::End;
 use crate::link::connector;
 use crate::link::peer::{Agreed, AttachError, Attached, Peer, Standing};
 use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
@@ -195,7 +196,7 @@ impl<S: Stack> Core<S> {
             if role == Role::Member && self.shared.role == Role::Member {
                 let event = LinkEvent::Up { incarnation, address, seed };
                 if let Err(error) = machines.membership.handle_link(now, peer.node, event) {
-                    peer.detach(attached.generation);
+                    peer.detach(attached.generation, false);
                     return Err(error.to_string());
                 }
                 if !attached.resumed {
@@ -209,14 +210,17 @@ impl<S: Stack> Core<S> {
     }
 
     /// A connection ended.
-    pub(crate) fn detach(&self, peer: &Arc<Peer>, generation: u64, cause: String, is_member: bool) {
-        if !peer.detach(generation) {
+    pub(crate) fn detach(&self, peer: &Arc<Peer>, generation: u64, end: &End, is_member: bool) {
+        let is_idle = is_member && matches!(end, End::Idle);
+        if !peer.detach(generation, is_idle) {
             return;
         }
+        let cause = end.to_string();
         self.drive(|machines, now| {
             self.shared.events.publish(&NodeEvent::LinkDown { node: peer.node, cause });
             if is_member {
-                self.note_link(machines, now, peer.node, LinkEvent::Broken);
+                let event = if is_idle { LinkEvent::Idle } else { LinkEvent::Broken };
+                self.note_link(machines, now, peer.node, event);
             }
         });
     }

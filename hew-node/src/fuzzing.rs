@@ -59,7 +59,7 @@ pub fn reassemble(bytes: &[u8]) {
                 let (_, rest) = Frame::split(&whole).expect("a whole frame");
                 assert!(rest.is_empty(), "bytes behind a whole frame");
             }
-            Accepted::Goodbye(_) => begin(&mut incoming, now),
+            Accepted::Goodbye(_) | Accepted::Idle => begin(&mut incoming, now),
             Accepted::New(_)
             | Accepted::Acknowledged(_)
             | Accepted::Heartbeat

@@ -70,7 +70,8 @@ mod stack;
 mod stats;
 
 pub use builder::{
-    CLUSTER_DEFAULT, MembershipSetup, NodeBuilder, OUTGOING_BYTES_DEFAULT, PAYLOAD_BYTES_MAX, RegistrySetup,
+    CLUSTER_DEFAULT, IDLE_TIMEOUT_DEFAULT, MembershipSetup, NodeBuilder, OUTGOING_BYTES_DEFAULT,
+    PAYLOAD_BYTES_MAX, RegistrySetup,
 };
 pub use error::{ConnectError, LookupError, RegisterError, StartError, UnregisterError};
 pub use events::{EVENTS_WAITING_MAX, EventStream, NodeEvent};

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) system: System,
     pub(crate) bounds: Bounds,
+    /// After how long without anything sent in either direction a connection is closed until something is.
+    pub(crate) idle_timeout: Option<Duration>,
     /// What this node offers to its peers.
     pub(crate) compression: Compression,
     pub(crate) peers: Peers,

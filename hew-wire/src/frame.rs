@@ -66,6 +66,9 @@ impl FrameKind {
 /// Bits of a frame's flags. The lower eight may be ignored by who does not know them; a frame with an unknown bit
 /// among the upper eight is dropped and counted.
 pub mod flags {
+    /// The goodbye is said because nothing was sent for a while: the session stays, and either side dials when it has
+    /// something for the other.
+    pub const IDLE: u16 = 0x0001;
     /// The message carries a reply reference: the sender waits for a [`super::FrameKind::Reply`].
     pub const REPLY: u16 = 0x0100;
     /// In place of its payload the message or reply carries a [`Compressed`](crate::compression::Compressed) one. No other
@@ -118,6 +121,11 @@ impl FrameHeader {
             _ => flags::REPLY,
         };
         self.flags & flags::MANDATORY & !known != 0
+    }
+
+    /// Whether a goodbye says that the connection was idle.
+    pub fn is_idle(&self) -> bool {
+        self.flags & flags::IDLE != 0
     }
 
     /// Whether the payload is compressed, if it has one.

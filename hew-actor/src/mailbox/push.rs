@@ -198,7 +198,12 @@ fn append<M>(state: &mut Guard<'_, State<M>>, word: Word, message: M, now: impl 
 
 /// Counts messages that are about to be appended; whether the actor is to be scheduled, which counts as done.
 #[inline(always)]
-fn count_in<M>(state: &mut Guard<'_, State<M>>, word: Word, messages: usize, now: impl Fn() -> Instant) -> bool {
+fn count_in<M>(
+    state: &mut Guard<'_, State<M>>,
+    word: Word,
+    messages: usize,
+    now: impl Fn() -> Instant,
+) -> bool {
     let mut next = word.plus(messages);
     if word.is_timed() {
         let ahead = state.queue.len();

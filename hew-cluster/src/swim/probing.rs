@@ -265,6 +265,12 @@ impl Swim {
         }
     }
 
+    /// A link was closed because nothing was sent on it. If the next dial is refused, it is as after a link that broke.
+    pub(super) fn link_idle(&mut self, peer: NodeId) {
+        let Some(member) = self.table.get_mut(&peer) else { return };
+        member.contact.is_broken |= member.contact.linked.take() == Some(member.incarnation);
+    }
+
     /// The peer could not be dialled.
     pub(super) fn dial_failed(&mut self, now: Instant, peer: NodeId, refused: bool) {
         let Some(member) = self.table.get(&peer).filter(|member| member.is_up()) else { return };

@@ -183,7 +183,7 @@ async fn establish<S: Stack>(
         handshake::run(runtime, handshake, connection, &mut gate, spoke).await.map_err(|error| {
             let is_busy = matches!(&error, HandshakeError::RefusedHere(refusal) | HandshakeError::Refused(refusal)
                 if refusal.status == RefusalStatus::Busy);
-            (error.reason_code(), error.to_string(), is_busy)
+            (error.reason_code(), error.to_string(), is_busy || gate.is_superseded(&error))
         })?;
     let address = reachable_address(theirs.listen.as_deref(), &seen);
     Link::attach(core, &gate, wires, &proven, &theirs, encrypted, (address, None))

@@ -10,6 +10,7 @@ use futures_lite::FutureExt;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use hew_security::{Opener, RecordError, Sealer};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub(crate) const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
 /// A connection on which nothing was heard for this long is given up; the session goes on with the next one.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// How long the peer may take to close a connection that was idle after it was told so.
+const IDLE_LINGER: Duration = Duration::from_secs(1);
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
@@ -25,6 +29,9 @@ pub(crate) enum End {
     Closed,
     #[error("the peer ended it: {0}")]
     Goodbye(String),
+    /// One of both sides has closed it until there is something to send.
+    #[error("idle")]
+    Idle,
     #[error("the stream ended without a goodbye")]
     Truncated,
     #[error("{0}")]
@@ -68,13 +75,23 @@ where
     let compression = attached.compression;
     let reader =
         Reader::new(Arc::clone(shared), Arc::clone(peer), generation, wires.opener, compression, is_member);
-    let writer = Writer::new(Arc::clone(shared), Arc::clone(peer), generation, wires.sealer);
+    let writer = Writer::new(Arc::clone(shared), Arc::clone(peer), generation, wires.sealer, is_member);
     // The reader has a task of its own, so that opening and sealing can run side by side. Dropping it ends it.
-    let reading = shared.runtime.spawn(reader.run(wires.reader, wires.read_ahead, attached.session));
-    let writing = writer.run(wires.writer, attached.start);
-    let closed = async {
+    let mut reading = shared.runtime.spawn(reader.run(wires.reader, wires.read_ahead, attached.session));
+    let mut closes_idle = false;
+    let writing = async {
+        let end = writer.run(wires.writer, attached.start).await;
+        closes_idle = matches!(end, End::Idle);
+        end
+    };
+    let mut closed = pin!(async {
         closed.await;
         End::Closed
-    };
-    closed.or(reading).or(writing).await
+    });
+    let end = closed.as_mut().or(&mut reading).or(writing).await;
+    if closes_idle {
+        // The peer may be writing: if this side closed now, that would fail, and the peer not see why.
+        let _ = shared.runtime.timeout(IDLE_LINGER, closed.or(reading)).await;
+    }
+    end
 }

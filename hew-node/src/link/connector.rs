@@ -123,8 +123,8 @@ where
         Ok(Link { peer, wires, attached, close, is_member })
     }
 
-    /// Runs the connection to its end. Returns whether the peer kept the rules.
-    pub(crate) async fn run<S: Stack>(self, core: &Arc<Core<S>>) -> bool {
+    /// Runs the connection to its end, and says how it came.
+    pub(crate) async fn run<S: Stack>(self, core: &Arc<Core<S>>) -> Ran {
         let Link { peer, wires, attached, close, is_member } = self;
         let generation = attached.generation;
         let running = connection::run(&core.shared, &peer, wires, &attached, &close, is_member);
@@ -141,7 +141,7 @@ where
             core.shared.stats.violation(error.reason_code());
         }
         tracing::info!(node = %core.shared.id, peer = %peer.node, cause = %end, "connection ended");
-        core.detach(&peer, generation, end.to_string(), is_member);
+        core.detach(&peer, generation, &end, is_member);
         if is_violation {
             // On a new connection the same frames would come again, and the same violation.
             core.reset_session(&peer, generation, is_member);
@@ -154,8 +154,23 @@ where
                 core.forget_client(&peer);
             }
         }
-        !is_violation
+        match end {
+            connection::End::Violation(_) => Ran::Violated,
+            connection::End::Idle => Ran::Idle,
+            _ => Ran::Ended,
+        }
     }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// The peer broke a rule.
+    Violated,
+    /// It was idle.
+    Idle,
+    /// In another way.
+    Ended,
 }
 
 /// Connects to `addr` and shakes hands.
@@ -232,24 +247,28 @@ pub(crate) async fn dial_for_membership<S: Stack>(
     }
 }
 
-/// Keeps a connection to `peer` for as long as it is reachable, until the node stops.
+/// Keeps a connection to `peer` for as long as it is reachable, until the node stops. One that was idle is made again when
+/// there is something to send.
 pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>) {
     let runtime = core.shared.runtime.clone();
     let mut backoff = Backoff::new(runtime.seed());
     let goes_first = core.shared.id < peer.node;
     let mut wanted_since: Option<Instant> = None;
     loop {
-        let changed = peer.listen_for_change();
+        let (changed, work) = (peer.listen_for_change(), peer.work().listen());
         if core.is_stopping() {
             return;
         }
         let address = peer.address().filter(|_| peer.standing() == Standing::Reachable);
-        let Some(address) = address.filter(|_| !peer.is_connected()) else {
+        let is_dormant = peer.is_dormant();
+        let Some(address) = address.filter(|_| !peer.is_connected() && peer.wants_connection()) else {
             wanted_since = None;
-            future::or(changed, core.stopped()).await;
+            let work = async { if is_dormant { work.await } else { future::pending().await } };
+            future::or(future::or(changed, work), core.stopped()).await;
             continue;
         };
-        if !goes_first {
+        // The other side of a dormant link does not know that there is something to send.
+        if !goes_first && !is_dormant {
             // Give the other side its head start; anything that happens meanwhile is looked at anew.
             let at = *wanted_since.get_or_insert_with(|| runtime.now()) + HEAD_START;
             if runtime.now() < at {
@@ -263,16 +282,20 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
         match dial(&*core, &address, Some(peer.node), None).await {
             Ok(link) => {
                 let (since, progress) = (runtime.now(), peer.progress());
-                let kept_rules = link.run(&core).await;
+                let ran = link.run(&core).await;
                 let got_on = runtime.now() >= since + GOOD_CONNECTION || peer.progress() != progress;
-                if kept_rules && got_on {
+                if ran != Ran::Violated && got_on {
                     backoff.reset();
+                }
+                if ran == Ran::Idle && got_on {
+                    continue;
                 }
             }
             Err(DialError::Stopping) => return,
             Err(error) => {
                 report(&core, &address, &error);
                 if !error.is_busy() {
+                    peer.end_dormancy();
                     core.unreachable(peer.node, error.is_connection_refused());
                 }
             }

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::shared::FRAME_EXTRA_BYTES;
 use crate::stack::Stack;
 use hew_cluster::Membership;
-use hew_security::Admission;
+use hew_security::{Admission, HandshakeError};
 use hew_wire::{Extension, Hello, NodeId, PROTOCOL_VERSION, Refusal, RefusalStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,11 +31,13 @@ pub(crate) struct LinkGate<'a, S: Stack> {
     peer: Option<Arc<Peer>>,
     ours: Option<Extension>,
     connected: Option<NodeId>,
+    /// Who the other end says it is. Not proven.
+    claimed: Option<NodeId>,
 }
 
 impl<'a, S: Stack> LinkGate<'a, S> {
     pub(crate) fn new(core: &'a Core<S>, side: Side) -> LinkGate<'a, S> {
-        LinkGate { core, side, peer: None, ours: None, connected: None }
+        LinkGate { core, side, peer: None, ours: None, connected: None, claimed: None }
     }
 
     /// The peer, and what both sides' words agree on; after a handshake that succeeded.
@@ -68,6 +70,16 @@ impl<'a, S: Stack> LinkGate<'a, S> {
         self.connected
     }
 
+    /// Whether the other end went away because another connection between the two is there or coming up, as far as can be
+    /// told.
+    pub(crate) fn is_superseded(&self, error: &HandshakeError) -> bool {
+        let other = || self.claimed.and_then(|node| self.core.shared.peers.peer(node));
+        matches!(error, HandshakeError::Closed { .. })
+            && other().is_some_and(|peer| {
+                peer.with_connection(|connection, dialing| connection.is_some() || dialing)
+            })
+    }
+
     /// Whether the incarnation that this node has a connection to answers while a newer one knocks.
     async fn older_lives(&self, peer: &Peer) -> bool {
         if !peer.is_connected() {
@@ -93,6 +105,7 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
         {
             return conflict(format!("node {expected} was expected here, not node {}", hello.node));
         }
+        self.claimed = Some(hello.node);
         // Looked up, not made: whoever knocks with an invented id must not leave anything behind.
         let known = self.core.shared.peers.peer(hello.node);
         if matches!(self.side, Side::Dialer { .. }) {

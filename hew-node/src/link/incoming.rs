@@ -69,6 +69,8 @@ pub(crate) enum Accepted<'a> {
     Heartbeat,
     /// The peer ends the connection on purpose; its reason.
     Goodbye(String),
+    /// The peer closes the connection because nothing was sent on it.
+    Idle,
     /// The first part of a frame that is larger than this node takes; the rest will be skipped.
     Oversized(Vec<u8>),
     /// Nothing to do: a frame seen before, or a part of a larger one.
@@ -161,6 +163,7 @@ impl Incoming {
             Some(FrameKind::Start) => return Err(Violation::SecondStart),
             Some(FrameKind::Ack) => Accepted::Acknowledged(read_number(&frame)?),
             Some(FrameKind::Heartbeat) => Accepted::Heartbeat,
+            Some(FrameKind::Goodbye) if frame.header.is_idle() => Accepted::Idle,
             Some(FrameKind::Goodbye) => Accepted::Goodbye(goodbye_text(frame.body)),
             None => Accepted::Unknown,
         })

@@ -10,6 +10,7 @@
 //! | `gate` | the node's decisions during a handshake |
 //! | `handshake` | drives an [`Authenticator`](hew_security::Authenticator)'s machine over a byte stream |
 //! | `connection` | an established connection: its `reader` and its `writer` |
+//! | `idle` | when a connection was idle for so long that it is closed |
 //! | `spin` | looks at a connection for a short while before sleeping |
 //! | `compressing`, `decompressing` | which payloads go out compressed, and what becomes of those that come so |
 //! | `arrivals` | hands what came over to actors, a batch for each |
@@ -25,6 +26,7 @@ pub(crate) mod connector;
 mod decompressing;
 pub(crate) mod gate;
 pub(crate) mod handshake;
+mod idle;
 pub(crate) mod incoming;
 pub(crate) mod outgoing;
 pub(crate) mod peer;

@@ -45,6 +45,8 @@ struct State {
     connection: Option<Connection>,
     generation: u64,
     dialing: bool,
+    /// The last connection was closed for being idle: the next one is made when there is something to send.
+    dormant: bool,
     /// When anything was last heard on the current connection.
     heard: Option<Instant>,
     /// Set when this node ends the connection on purpose, after what is queued.
@@ -109,6 +111,7 @@ impl Peer {
                 connection: None,
                 generation: 0,
                 dialing: false,
+                dormant: false,
                 heard: None,
                 goodbye: None,
                 life_wanted: false,
@@ -442,6 +445,7 @@ impl Peer {
             encrypted: agreed.encrypted,
             close,
         });
+        state.dormant = false;
         self.generation.store(generation, Ordering::Release);
         self.gone.store(false, Ordering::SeqCst);
         drop((outgoing, state));
@@ -449,12 +453,14 @@ impl Peer {
         Ok(Attached { generation, session: agreed.session, start, resumed, compression, lost })
     }
 
-    /// Connection `generation` has ended. Returns whether it was the current one.
-    pub(crate) fn detach(&self, generation: u64) -> bool {
+    /// Connection `generation` has ended; `dormant` if that is so that none is made before there is something to send.
+    /// Returns whether it was the current one.
+    pub(crate) fn detach(&self, generation: u64, dormant: bool) -> bool {
         let mut state = lock(&self.state);
         let current = state.connection.as_ref().is_some_and(|connection| connection.generation == generation);
         if current {
             state.connection = None;
+            state.dormant = dormant;
         }
         drop(state);
         self.note_change();
@@ -467,6 +473,7 @@ impl Peer {
         state.standing = Standing::Gone;
         state.session = 0;
         state.received = 0;
+        state.dormant = false;
         state.generation += 1;
         self.generation.store(state.generation, Ordering::Release);
         if let Some(connection) = state.connection.take() {
@@ -510,7 +517,7 @@ impl Peer {
         let _waiting = Waiting(&self.waiting);
         loop {
             let listener = self.room.listen();
-            if self.held_bytes() == 0 || !self.is_connected() {
+            if self.held_bytes() == 0 || !self.is_connected() && !self.is_dormant() {
                 return;
             }
             listener.await;
@@ -546,12 +553,31 @@ impl Peer {
         LinkInfo {
             node: self.node,
             connected: state.connection.is_some(),
+            idle: state.dormant,
             encrypted: state.connection.as_ref().is_some_and(|connection| connection.encrypted),
             public_key: state.public_key.filter(|key| !key.is_zero()),
             incarnation: state.incarnation,
             address: state.address.as_ref().map(Addr::to_string),
             outgoing_bytes,
         }
+    }
+
+    /// Whether the last connection was idle, and no dial failed since.
+    pub(crate) fn is_dormant(&self) -> bool {
+        lock(&self.state).dormant
+    }
+
+    /// Whether a connection would be of use now.
+    pub(crate) fn wants_connection(&self) -> bool {
+        !self.is_dormant() || self.held_bytes() > 0
+    }
+
+    /// It did not wake up when it was dialled: from now on it is as any that is not connected.
+    pub(crate) fn end_dormancy(&self) {
+        lock(&self.state).dormant = false;
+        self.note_change();
+        // Those who wait for it to be drained.
+        self.room.notify(usize::MAX);
     }
 
     pub(crate) fn set_dialing(&self, dialing: bool) {

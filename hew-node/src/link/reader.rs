@@ -168,6 +168,7 @@ impl Record<'_> {
                     .map_err(|lie| Violation::NeverSent { claimed: lie.claimed, sent: lie.sent })?,
                 Accepted::Heartbeat => *self.asked = true,
                 Accepted::Goodbye(reason) => return Err(End::Goodbye(reason)),
+                Accepted::Idle => return Err(End::Idle),
                 Accepted::Oversized(beginning) => self.shared.refuse_oversized(self.peer, &beginning),
                 Accepted::Nothing => {}
                 Accepted::Unknown => self.shared.skip_unknown(),

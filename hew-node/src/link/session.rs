@@ -92,6 +92,8 @@ pub struct LinkInfo {
     pub node: NodeId,
     /// Whether there is a connection now.
     pub connected: bool,
+    /// Whether there is none because nothing was sent for a while; it is made again when something is.
+    pub idle: bool,
     /// Whether that connection is encrypted.
     pub encrypted: bool,
     /// The static key that the node proved; `None` before the first encrypted connection.

@@ -2,6 +2,7 @@
 
 use super::block::Block;
 use super::connection::{End, HEARTBEAT_AFTER, SILENCE_MAX};
+use super::idle::IdleWatch;
 use super::peer::Peer;
 use crate::shared::Shared;
 use event_listener::listener;
@@ -9,7 +10,9 @@ use futures_lite::future;
 use futures_lite::io::{AsyncWrite, AsyncWriteExt};
 use hew_actor::Sleep;
 use hew_security::Sealer;
-use hew_wire::frame::{FrameKind, LANE_CONTROL, RECORD_PLAINTEXT_BYTES_MAX, write_frame, write_number};
+use hew_wire::frame::{
+    FrameKind, LANE_CONTROL, RECORD_PLAINTEXT_BYTES_MAX, flags, write_frame, write_number,
+};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,14 +32,26 @@ pub(super) struct Writer {
     /// When received frames are to be acknowledged, if that is not due to something else before.
     acknowledge_at: Option<Instant>,
     heartbeat_at: Instant,
+    /// If the connection may be closed for being idle.
+    idle: Option<IdleWatch>,
     /// Set for the next time something is due, or for an earlier one: setting it anew for each message would cost more than
     /// its going off in vain now and then.
     timer: Option<(Instant, Sleep)>,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, peer: Arc<Peer>, generation: u64, sealer: Sealer) -> Writer {
-        let heartbeat_at = shared.runtime.now() + HEARTBEAT_AFTER;
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        peer: Arc<Peer>,
+        generation: u64,
+        sealer: Sealer,
+        is_member: bool,
+    ) -> Writer {
+        let now = shared.runtime.now();
+        let heartbeat_at = now + HEARTBEAT_AFTER;
+        let watch = |timeout| IdleWatch::new(timeout, now, peer.progress());
+        // A client cannot be dialled.
+        let idle = shared.idle_timeout.filter(|_| is_member).map(watch);
         Writer {
             shared,
             peer,
@@ -47,6 +62,7 @@ impl Writer {
             sealed: Vec::new(),
             acknowledge_at: None,
             heartbeat_at,
+            idle,
             timer: None,
         }
     }
@@ -75,11 +91,26 @@ impl Writer {
             if !peer.has_queued()
                 && let Some(reason) = peer.goodbye()
             {
-                return self.say_goodbye(stream, &reason).await;
+                return self.say_goodbye(stream, 0, &reason).await;
+            }
+            if self.is_idle(now) {
+                return match self.say_goodbye(stream, flags::IDLE, "idle").await {
+                    End::Closed => End::Idle,
+                    end => end,
+                };
             }
             let wake_at = self.acknowledge_at.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at));
             future::or(work, self.sleep_until(wake_at)).await;
         }
+    }
+
+    /// Whether nothing was sent for so long, in either direction, that the connection is closed until something is.
+    fn is_idle(&mut self, now: Instant) -> bool {
+        let peer = &self.peer;
+        self.idle.as_mut().is_some_and(|watch| watch.is_over(now, || peer.progress()))
+            && peer.held_bytes() == 0
+            && peer.acknowledgement().is_none()
+            && peer.address().is_some()
     }
 
     /// When the peer was heard last.
@@ -165,8 +196,8 @@ impl Writer {
         }
     }
 
-    async fn say_goodbye<W: AsyncWrite + Unpin>(mut self, mut stream: W, reason: &str) -> End {
-        write_frame(&mut self.plain, FrameKind::Goodbye, LANE_CONTROL, 0, &[reason.as_bytes()]);
+    async fn say_goodbye<W: AsyncWrite + Unpin>(mut self, mut stream: W, flags: u16, reason: &str) -> End {
+        write_frame(&mut self.plain, FrameKind::Goodbye, LANE_CONTROL, flags, &[reason.as_bytes()]);
         match self.write(&mut stream).await {
             Ok(()) => match stream.close().await {
                 Ok(()) => End::Closed,

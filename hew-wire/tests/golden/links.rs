@@ -3,8 +3,8 @@
 use crate::sample::{Sample, Subject};
 use hew_wire::compression::Compressed;
 use hew_wire::frame::{
-    FRAME_HEADER_BYTES, FragmentHead, Frame, FrameKind, LANE_CONTROL, MessageHead, ReplyHead, read_number,
-    write_frame, write_number,
+    FRAME_HEADER_BYTES, FragmentHead, Frame, FrameKind, LANE_CONTROL, MessageHead, ReplyHead, flags,
+    read_number, write_frame, write_number,
 };
 use hew_wire::payload::{decode_payload, decode_value, encode_payload, encode_value};
 use hew_wire::{
@@ -249,10 +249,11 @@ fn connection() -> Vec<Sample> {
     let (mut start, mut ack) = (Vec::new(), Vec::new());
     write_number(&mut start, FrameKind::Start, 1);
     write_number(&mut ack, FrameKind::Ack, 0x0102_0304_0506_0708);
-    let (mut heartbeat, mut goodbye) = (Vec::new(), Vec::new());
+    let (mut heartbeat, mut goodbye, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     write_frame(&mut heartbeat, FrameKind::Heartbeat, LANE_CONTROL, 0, &[]);
     let reason = b"shutting down";
     write_frame(&mut goodbye, FrameKind::Goodbye, LANE_CONTROL, 0, &[reason]);
+    write_frame(&mut idle, FrameKind::Goodbye, LANE_CONTROL, flags::IDLE, &[b"idle"]);
     assert_eq!(heartbeat.len(), FRAME_HEADER_BYTES);
     vec![
         Sample::frame("fragment", "fragment of a frame of 100,000 bytes", fragment, (head, part), |frame| {
@@ -269,6 +270,13 @@ fn connection() -> Vec<Sample> {
         ),
         Sample::frame("heartbeat", "heartbeat", heartbeat, Vec::new(), text),
         Sample::frame("goodbye", "goodbye and the reason", goodbye, reason.to_vec(), text),
+        Sample::frame(
+            "goodbye_idle",
+            "goodbye of an idle connection",
+            idle,
+            (true, b"idle".to_vec()),
+            |frame| Ok((frame.header.is_idle(), text(frame)?)),
+        ),
     ]
 }
 

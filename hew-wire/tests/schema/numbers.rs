@@ -81,7 +81,12 @@ fn the_bits_of_compression() {
 
 #[test]
 fn the_flags_of_frames() {
-    let named = [(flags::REPLY, "reply"), (flags::COMPRESSED, "compressed"), (flags::MANDATORY, "mandatory")];
+    let named = [
+        (flags::IDLE, "idle"),
+        (flags::REPLY, "reply"),
+        (flags::COMPRESSED, "compressed"),
+        (flags::MANDATORY, "mandatory"),
+    ];
     assert_eq!(line("flags"), named.map(|(bit, name)| format!("{bit:#06x} {name}")).join(", "));
     for kind in 0..=u8::MAX {
         let carries_a_payload = kind == FrameKind::Message as u8 || kind == FrameKind::Reply as u8;
