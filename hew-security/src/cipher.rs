@@ -59,9 +59,14 @@ impl Key {
 
     /// Encrypts in place and returns the tag. The caller never repeats a nonce.
     pub(crate) fn seal(&self, nonce: u64, associated: &[u8], in_out: &mut [u8]) -> [u8; TAG_BYTES] {
+        self.seal_under(self.suite.nonce(nonce), associated, in_out)
+    }
+
+    /// As [`Key::seal`], under any nonce of its length: published vectors know no counters.
+    pub(crate) fn seal_under(&self, nonce: Nonce, associated: &[u8], in_out: &mut [u8]) -> [u8; TAG_BYTES] {
         let tag = self
             .key
-            .seal_in_place_separate_tag(self.suite.nonce(nonce), Aad::from(associated), in_out)
+            .seal_in_place_separate_tag(nonce, Aad::from(associated), in_out)
             .expect("a record is shorter than the limit of either algorithm, 64 GiB");
         let mut bytes = [0; TAG_BYTES];
         bytes.copy_from_slice(tag.as_ref());
@@ -75,9 +80,17 @@ impl Key {
         associated: &[u8],
         in_out: &'a mut [u8],
     ) -> Result<&'a mut [u8], NotAuthentic> {
-        self.key
-            .open_in_place(self.suite.nonce(nonce), Aad::from(associated), in_out)
-            .map_err(|_| NotAuthentic)
+        self.open_under(self.suite.nonce(nonce), associated, in_out)
+    }
+
+    /// As [`Key::open`], under any nonce of its length.
+    pub(crate) fn open_under<'a>(
+        &self,
+        nonce: Nonce,
+        associated: &[u8],
+        in_out: &'a mut [u8],
+    ) -> Result<&'a mut [u8], NotAuthentic> {
+        self.key.open_in_place(nonce, Aad::from(associated), in_out).map_err(|_| NotAuthentic)
     }
 
     /// Noise's REKEY: the new key is what the old one makes of 32 zeros under the reserved nonce.

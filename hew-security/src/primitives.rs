@@ -228,6 +228,9 @@ impl Random for FixedRandom {
 }
 
 #[cfg(test)]
+mod wycheproof;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
