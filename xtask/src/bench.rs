@@ -19,9 +19,10 @@ struct Suite {
 }
 
 /// Every suite, in the order in which they run when none is named.
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     Suite { name: "local", package: "hew-actor" },
     Suite { name: "savina", package: "hew-actor" },
+    Suite { name: "security", package: "hew-security" },
     Suite { name: "remote", package: "hew-node" },
 ];
 
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn suites_are_selected_by_name() {
-        assert_eq!(names(&[]).unwrap(), ["local", "savina", "remote"]);
+        assert_eq!(names(&[]).unwrap(), ["local", "savina", "security", "remote"]);
         assert_eq!(names(&["remote"]).unwrap(), ["remote"]);
         assert_eq!(names(&["remote", "local", "remote"]).unwrap(), ["remote", "local"]);
     }
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn an_unknown_suite_is_answered_with_the_known_ones() {
         let text = names(&["lokal"]).unwrap_err();
-        assert!(text.contains("`lokal`") && text.contains("local, savina, remote"), "{text}");
+        assert!(text.contains("`lokal`") && text.contains("local, savina, security, remote"), "{text}");
     }
 
     #[test]

@@ -10,8 +10,10 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 /// Repetitions behind each figure, after the warm-up; the figure is their median.
 const REPETITIONS: usize = 5;
 /// How long one repetition takes, roughly.
+#[allow(dead_code, reason = "for the suites that do not measure in turns")]
 const REPETITION: Duration = Duration::from_millis(250);
 /// The same in a short run, which shows that a suite works and says nothing about speed.
+#[allow(dead_code, reason = "for the suites that do not measure in turns")]
 const REPETITION_QUICK: Duration = Duration::from_millis(10);
 /// A suite that has not ended by then hangs.
 const SUITE_DEADLINE: Duration = Duration::from_secs(300);
@@ -53,6 +55,7 @@ impl Run {
     /// Repeats `once`, which does as many operations as it is told and says how long that took.
     ///
     /// The first calls find how many operations fill a repetition; they are the warm-up. Returns seconds per operation.
+    #[allow(dead_code, reason = "for the suites that do not measure in turns")]
     pub(crate) fn time<F>(&self, at_first: u64, most: u64, mut once: F) -> Result<Samples, Failure>
     where
         F: FnMut(u64) -> Result<Duration, Failure>,
@@ -89,7 +92,23 @@ impl Run {
         Ok(Samples::new(values?))
     }
 
+    /// The values of several calls, each of which measures two things.
+    #[allow(dead_code, reason = "not every suite measures in turns")]
+    pub(crate) fn repeat_pairs<F>(&self, mut once: F) -> Result<(Samples, Samples), Failure>
+    where
+        F: FnMut() -> Result<(f64, f64), Failure>,
+    {
+        let mut others = Vec::new();
+        let ones = self.repeat(|| {
+            let (one, other) = once()?;
+            others.push(other);
+            Ok(one)
+        })?;
+        Ok((ones, Samples::new(others)))
+    }
+
     /// The medians and the 99th percentiles of what several calls return, after one to warm up.
+    #[allow(dead_code, reason = "not every suite has some")]
     pub(crate) fn latencies<F>(&self, mut once: F) -> Result<(Samples, Samples), Failure>
     where
         F: FnMut() -> Result<Vec<u64>, Failure>,
@@ -130,12 +149,14 @@ impl Samples {
     }
 
     /// Seconds per operation as operations per second.
+    #[allow(dead_code, reason = "not every suite has some")]
     pub(crate) fn rate(&self) -> Samples {
         self.map(|seconds| 1.0 / seconds)
     }
 }
 
 /// The value below which the share `p` of `values` lies.
+#[allow(dead_code, reason = "for the suites that measure latencies")]
 fn percentile(values: &mut [u64], p: f64) -> f64 {
     values.sort_unstable();
     let last = values.len().saturating_sub(1);
