@@ -76,14 +76,20 @@ struct Shared {
 
 struct State {
     mode: Mode,
-    /// The node ids of each listed key; `None` among them is `*`.
-    keys: BTreeMap<PublicKey, BTreeMap<Option<NodeId>, String>>,
-    /// The listed keys of each pinned node id.
-    nodes: BTreeMap<NodeId, BTreeSet<PublicKey>>,
+    tables: Tables,
     /// The first proven key of each node id that no line pins. At most one per node id: 65,535.
     learned: BTreeMap<NodeId, PublicKey>,
     /// Keys refused although the mode would let them in. Changed by the operator only.
     revoked: BTreeSet<PublicKey>,
+}
+
+/// What the lines say.
+#[derive(Default)]
+struct Tables {
+    /// The node ids of each listed key; `None` among them is `*`.
+    keys: BTreeMap<PublicKey, BTreeMap<Option<NodeId>, String>>,
+    /// The listed keys of each pinned node id.
+    nodes: BTreeMap<NodeId, BTreeSet<PublicKey>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,16 +111,8 @@ impl Allowlist {
     }
 
     fn with(mode: Mode, entries: impl IntoIterator<Item = Entry>) -> Allowlist {
-        let mut state = State {
-            mode,
-            keys: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            learned: BTreeMap::new(),
-            revoked: BTreeSet::new(),
-        };
-        for entry in entries {
-            state.insert(entry);
-        }
+        let tables = Tables::of(entries);
+        let state = State { mode, tables, learned: BTreeMap::new(), revoked: BTreeSet::new() };
         Allowlist { shared: Arc::new(Shared { state: RwLock::new(state), generation: AtomicU64::new(0) }) }
     }
 
@@ -156,7 +154,7 @@ impl Allowlist {
     pub fn admit(&self, node: NodeId, key: &PublicKey) -> Result<(), Denied> {
         let mut state = self.write();
         state.check(node, key)?;
-        if !state.nodes.contains_key(&node) {
+        if !state.tables.nodes.contains_key(&node) {
             // Not a change of the rules for anybody who is connected: the generation stays.
             state.learned.insert(node, *key);
         }
@@ -181,16 +179,16 @@ impl Allowlist {
         listed || revoked
     }
 
-    /// Replaces all entries by others, in one step.
+    /// Replaces all entries by others, in one step: whoever asks meanwhile is answered by the old ones or by the new.
     pub fn replace(&self, entries: impl IntoIterator<Item = Entry>) {
+        // Made beforehand: handshakes wait for the exchange only.
+        let fresh = Tables::of(entries);
         let mut state = self.write();
-        state.keys.clear();
-        state.nodes.clear();
-        for entry in entries {
-            state.insert(entry);
-        }
+        let old = std::mem::replace(&mut state.tables, fresh);
         state.forget_unlisted();
         self.changed();
+        drop(state);
+        drop(old);
     }
 
     /// A number that grows with every change. Who sees another number than last time asks [`Allowlist::check`] again
@@ -208,7 +206,8 @@ impl Allowlist {
     /// All entries, by key.
     pub fn entries(&self) -> Vec<Entry> {
         let state = self.read();
-        let lines = state.keys.iter().flat_map(|(key, nodes)| nodes.iter().map(move |line| (key, line)));
+        let lines =
+            state.tables.keys.iter().flat_map(|(key, nodes)| nodes.iter().map(move |line| (key, line)));
         lines
             .map(|(key, (node, comment))| Entry { key: *key, node: *node, comment: comment.clone() })
             .collect()
@@ -238,7 +237,7 @@ impl fmt::Debug for Allowlist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.read();
         let mode = if state.mode == Mode::Open { "Open" } else { "Strict" };
-        write!(f, "Allowlist({mode}, {} keys)", state.keys.len())
+        write!(f, "Allowlist({mode}, {} keys)", state.tables.keys.len())
     }
 }
 
@@ -250,14 +249,14 @@ impl State {
         if self.revoked.contains(key) {
             return Err(Denied::Revoked);
         }
-        match self.keys.get(key) {
+        match self.tables.keys.get(key) {
             Some(nodes) if nodes.contains_key(&Some(node)) => return Ok(()),
             Some(nodes) if !nodes.contains_key(&None) => return Err(Denied::KeyPinnedElsewhere),
             None if self.mode == Mode::Strict => return Err(Denied::UnknownKey),
             Some(_) | None => {}
         }
         // The key is not pinned: the node id must not belong to another one.
-        if self.nodes.contains_key(&node) {
+        if self.tables.nodes.contains_key(&node) {
             return Err(Denied::NodePinnedElsewhere);
         }
         match self.learned.get(&node) {
@@ -268,28 +267,45 @@ impl State {
 
     fn insert(&mut self, entry: Entry) {
         if let Some(node) = entry.node {
-            self.nodes.entry(node).or_default().insert(entry.key);
             self.learned.remove(&node);
+        }
+        self.tables.insert(entry);
+    }
+
+    fn remove(&mut self, key: &PublicKey) -> bool {
+        self.learned.retain(|_, first| first != key);
+        self.tables.remove(key)
+    }
+
+    /// What was learned about node ids that lines pin now is void. A strict list also forgets what it learned about keys
+    /// that are listed no longer, or only for other node ids.
+    fn forget_unlisted(&mut self) {
+        let State { mode, tables: Tables { keys, nodes }, learned, .. } = self;
+        let is_listed = |key: &PublicKey| keys.get(key).is_some_and(|nodes| nodes.contains_key(&None));
+        learned.retain(|node, key| !nodes.contains_key(node) && (*mode == Mode::Open || is_listed(key)));
+    }
+}
+
+impl Tables {
+    fn of(entries: impl IntoIterator<Item = Entry>) -> Tables {
+        let mut tables = Tables::default();
+        entries.into_iter().for_each(|entry| tables.insert(entry));
+        tables
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        if let Some(node) = entry.node {
+            self.nodes.entry(node).or_default().insert(entry.key);
         }
         self.keys.entry(entry.key).or_default().insert(entry.node, entry.comment);
     }
 
     fn remove(&mut self, key: &PublicKey) -> bool {
-        let listed = self.keys.remove(key).is_some();
         self.nodes.retain(|_, keys| {
             keys.remove(key);
             !keys.is_empty()
         });
-        self.learned.retain(|_, first| first != key);
-        listed
-    }
-
-    /// A strict list forgets what it learned about keys that are listed no longer, or only for other node ids.
-    fn forget_unlisted(&mut self) {
-        if self.mode == Mode::Strict {
-            let keys = &self.keys;
-            self.learned.retain(|_, key| keys.get(key).is_some_and(|nodes| nodes.contains_key(&None)));
-        }
+        self.keys.remove(key).is_some()
     }
 }
 

@@ -26,11 +26,12 @@
 //! of which are the tag. See [`Sealer`] and [`Opener`].
 //!
 //! Everything here is a pure machine: bytes and time come in through [`Handshake`]'s verbs, bytes and events come out
-//! of [`Handshake::poll`]. This crate knows nothing of sockets, and reads nothing but key files.
+//! of [`Handshake::poll`]. This crate knows nothing of sockets, and reads nothing but key files and allowlists.
 
 #![forbid(unsafe_code)]
 
 mod allowlist;
+mod allowlist_file;
 mod authenticator;
 mod cipher;
 mod error;
@@ -46,6 +47,9 @@ mod record;
 pub mod danger;
 
 pub use allowlist::{ALLOWLIST_ENTRIES_MAX, Allowlist, AllowlistError, Denied, Entry};
+pub use allowlist_file::{
+    ALLOWLIST_FILE_BYTES_MAX, AllowlistFile, AllowlistFileError, AllowlistFileProblem, Reload,
+};
 pub use authenticator::{
     Admission, Authenticator, DEADLINE_DEFAULT, Established, Handshake, HandshakeOutput, Peer, Setup,
 };

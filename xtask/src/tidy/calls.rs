@@ -56,6 +56,8 @@ const DOORS: &[(&str, &[Thing])] = &[
     // Keys are drawn from the operating system, and read and written with its permissions.
     ("hew-security/src/key", &[Randomness]),
     ("hew-security/src/key_file", &[Outside, Randomness]),
+    // Who may connect is read from a file, too.
+    ("hew-security/src/allowlist_file", &[Outside]),
     // So are the ephemeral keys of a handshake, unless a test gives a seed.
     ("hew-security/src/primitives", &[Randomness]),
     // The clock, timers, seeds and threads of every node that does not run in virtual time.
@@ -207,6 +209,9 @@ mod tests {
             ("hew-actor/src/runtime_of.rs", clock, 1),
             ("hew-security/src/noise.rs", file, 1),
             ("hew-security/src/key_file.rs", file, 0),
+            ("hew-security/src/allowlist_file.rs", file, 0),
+            ("hew-security/src/allowlist_file.rs", random, 1),
+            ("hew-security/src/allowlist.rs", file, 1),
             ("hew-security/src/key_file.rs", random, 0),
             ("hew-security/src/key.rs", random, 0),
             ("hew-security/src/key.rs", file, 1),
