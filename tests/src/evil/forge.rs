@@ -7,9 +7,9 @@ use hew_wire::{Extension, HELLO_BYTES, Hello, Incarnation, Name, NodeId, Role, f
 use snow::{Builder, HandshakeState};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Longest wait for anything that should come; longer than the node's own deadlines.
+/// Longest wait for anything that should come, however much else comes before it; longer than the node's own deadlines.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const NOISE: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
 
@@ -139,7 +139,7 @@ impl Script {
 
     /// Waits for a node that dials, and goes through the handshake as the listener.
     pub fn accept(&self, listener: &TcpListener) -> Result<EvilLink, Heard> {
-        let mut wire = Wire::new(listener.accept().expect("the node dials").0);
+        let mut wire = Wire::accept(listener);
         let theirs = wire.read_exact::<HELLO_BYTES>()?;
         wire.send(&[&[0][..], &self.hello].concat());
         let verdict = wire.read_exact::<1>()?;
@@ -207,23 +207,45 @@ pub fn framed(noise: &mut HandshakeState, payload: &[u8]) -> Vec<u8> {
     [&(length as u16).to_be_bytes()[..], &buffer[..length]].concat()
 }
 
-/// A TCP connection that waits for at most [`PATIENCE`].
+/// A TCP connection on which nothing is awaited for longer than its patience, even if the node trickles.
 pub struct Wire {
+    /// At first [`PATIENCE`].
+    pub patience: Duration,
     stream: TcpStream,
 }
 
 impl Wire {
     /// Dials.
     pub fn connect(address: SocketAddr) -> Wire {
-        Wire::new(TcpStream::connect(address).expect("the node listens"))
+        Wire::new(TcpStream::connect_timeout(&address, PATIENCE).expect("the node listens"))
+    }
+
+    /// Waits for a node that dials.
+    ///
+    /// # Panics
+    /// If none does.
+    pub fn accept(listener: &TcpListener) -> Wire {
+        let until = Instant::now() + PATIENCE;
+        listener.set_nonblocking(true).expect("a socket");
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).expect("a socket");
+                    return Wire::new(stream);
+                }
+                Err(error) if is_patience(&error) && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => panic!("the node does not dial: {error}"),
+            }
+        }
     }
 
     /// Over an accepted connection.
     pub fn new(stream: TcpStream) -> Wire {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
-        Wire { stream }
+        Wire { patience: PATIENCE, stream }
     }
 
     /// Sends; that the node has closed already shows when something is read.
@@ -241,17 +263,25 @@ impl Wire {
         self.stream.write_all(bytes).is_ok()
     }
 
+    /// When something that is awaited from now on must be there.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
+    }
+
     /// Exactly `N` bytes, or how the connection ended before.
     pub fn read_exact<const N: usize>(&mut self) -> Result<[u8; N], Heard> {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
+        self.read_array(self.deadline())
     }
 
     /// A message behind its length.
     pub fn read_framed(&mut self) -> Result<Vec<u8>, Heard> {
-        let mut bytes = vec![0; usize::from(u16::from_be_bytes(self.read_exact()?))];
-        self.fill(&mut bytes)?;
+        self.read_framed_until(self.deadline())
+    }
+
+    /// As [`Wire::read_framed`], for a caller with a deadline of its own.
+    pub fn read_framed_until(&mut self, until: Instant) -> Result<Vec<u8>, Heard> {
+        let mut bytes = vec![0; usize::from(u16::from_be_bytes(self.read_array(until)?))];
+        self.fill(&mut bytes, until)?;
         Ok(bytes)
     }
 
@@ -266,9 +296,10 @@ impl Wire {
 
     /// The rest of a verdict, and that nothing follows it.
     pub fn read_reason(&mut self, status: u8, sealed: bool) -> Heard {
-        let read = self.read_exact::<1>().and_then(|[length]| {
+        let until = self.deadline();
+        let read = self.read_array::<1>(until).and_then(|[length]| {
             let mut reason = vec![0; usize::from(length)];
-            self.fill(&mut reason)?;
+            self.fill(&mut reason, until)?;
             Ok(String::from_utf8_lossy(&reason).into_owned())
         });
         match (read, self.fate()) {
@@ -280,24 +311,56 @@ impl Wire {
 
     /// Waits for the end, and says what came before it.
     pub fn fate(&mut self) -> Heard {
+        let until = self.deadline();
         let mut rest = [0; 4096];
         let mut count = 0;
         loop {
-            match self.stream.read(&mut rest) {
+            match self.read_some(&mut rest, until) {
                 Ok(0) if count == 0 => return Heard::Closed,
                 Ok(0) => return Heard::Odd(format!("{count} bytes, then closed")),
                 Ok(more) => count += more,
-                Err(error) if is_patience(&error) => return Heard::Odd("still open".into()),
+                Err(error) if is_patience(&error) => {
+                    return Heard::Odd(format!("still open after {:?} and {count} bytes", self.patience));
+                }
                 // A reset: the node closed with bytes of ours unread.
                 Err(_) => return Heard::Closed,
             }
         }
     }
 
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Heard> {
-        self.stream.read_exact(bytes).map_err(|error| {
-            if is_patience(&error) { Heard::Odd("nothing came".into()) } else { Heard::Closed }
-        })
+    fn read_array<const N: usize>(&mut self, until: Instant) -> Result<[u8; N], Heard> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes, until)?;
+        Ok(bytes)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8], until: Instant) -> Result<(), Heard> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.read_some(&mut bytes[filled..], until) {
+                Ok(count @ 1..) => filled += count,
+                Err(error) if is_patience(&error) => {
+                    return Err(Heard::Odd(format!("{filled} of {} bytes came in time", bytes.len())));
+                }
+                Ok(_) | Err(_) => return Err(Heard::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// One read, which fails with [`io::ErrorKind::TimedOut`] once the deadline has passed.
+    fn read_some(&mut self, bytes: &mut [u8], until: Instant) -> io::Result<usize> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            match self.stream.read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 

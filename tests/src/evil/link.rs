@@ -10,6 +10,7 @@ use hew_wire::frame::{
 use hew_wire::{Pid, Verdict};
 use snow::TransportState;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// A link whose one end is the evil peer.
 pub struct EvilLink {
@@ -34,7 +35,7 @@ impl EvilLink {
     /// As a dialer: the link, if the listener's last verdict is 0.
     pub(super) fn after_verdict(wire: Wire, session: TransportState) -> Result<EvilLink, Heard> {
         let mut link = EvilLink::new(wire, session);
-        let record = link.read_record()?;
+        let record = link.read_record(link.wire.deadline())?;
         match Verdict::decode(&record) {
             Ok(Verdict::Accepted) => Ok(link),
             Ok(Verdict::Refused(refusal)) => match link.wire.fate() {
@@ -74,62 +75,81 @@ impl EvilLink {
         self
     }
 
-    /// Asks for a sign of life; otherwise how the connection ended.
+    /// Asks for a sign of life; otherwise how the connection ended. The sign is an acknowledgement: of everything sent
+    /// so far, if that is so much that an earlier one may be under way.
     pub fn pulse(&mut self) -> Heard {
         self.send(&frame(FrameKind::Heartbeat, 0, &[]));
-        loop {
-            match self.read_frame() {
-                Ok((header, body)) if header.kind == FrameKind::Ack as u8 => {
-                    let number = read_number(&Frame { header, body: &body }).expect("the node's number");
-                    if number >= self.sent.0 || self.sent.1 < ACKNOWLEDGED_EARLY_BYTES {
-                        return Heard::Alive;
-                    }
-                }
-                Ok(_) => {}
-                Err(end) => return end,
-            }
+        let least = if self.sent.1 < ACKNOWLEDGED_EARLY_BYTES { 0 } else { self.sent.0 };
+        let acknowledged = self.await_frame(&format!("an acknowledgement of frame {least}"), |frame| {
+            (frame.header.kind == FrameKind::Ack as u8)
+                .then(|| read_number(frame).expect("the node's number"))
+                .filter(|number| *number >= least)
+        });
+        match acknowledged {
+            Ok(_) => Heard::Alive,
+            Err(end) => end,
         }
     }
 
     /// Reads until the end, and says that it came.
     pub fn fate(&mut self) -> Heard {
-        loop {
-            if let Err(end) = self.read_frame() {
-                return end;
-            }
+        match self.await_frame("the end", |_| None::<()>) {
+            Ok(()) => Heard::Odd("a frame that nobody asked for".into()),
+            Err(end) => end,
         }
     }
 
     /// The next reply.
     pub fn read_reply(&mut self) -> Result<(ReplyHead, Vec<u8>), Heard> {
-        loop {
-            let (header, body) = self.read_frame()?;
-            if header.kind == FrameKind::Reply as u8 {
-                let frame = Frame { header, body: &body };
-                let (head, value) = ReplyHead::decode(&frame).expect("the node's reply");
-                return Ok((head, value.to_vec()));
-            }
-        }
+        self.await_frame("a reply", |frame| {
+            (frame.header.kind == FrameKind::Reply as u8).then(|| {
+                let (head, value) = ReplyHead::decode(frame).expect("the node's reply");
+                (head, value.to_vec())
+            })
+        })
     }
 
     /// The next control message that `wanted` takes.
     pub fn read_control<T>(&mut self, wanted: impl Fn(Control) -> Option<T>) -> Result<T, Heard> {
+        self.await_frame("a control message", |frame| {
+            let is_control = frame.header.kind == FrameKind::Control as u8;
+            is_control.then(|| Control::decode(frame.body).ok()).flatten().and_then(&wanted)
+        })
+    }
+
+    /// The first frame that `wanted` takes, within the patience of the wire, however much else the node says.
+    fn await_frame<T>(
+        &mut self,
+        awaited: &str,
+        wanted: impl Fn(&Frame<'_>) -> Option<T>,
+    ) -> Result<T, Heard> {
+        let until = self.wire.deadline();
+        let mut others = 0;
         loop {
-            let (header, body) = self.read_frame()?;
-            if header.kind == FrameKind::Control as u8
-                && let Some(found) = Control::decode(&body).ok().and_then(&wanted)
-            {
+            let read = if Instant::now() < until {
+                self.read_frame(until)
+            } else {
+                Err(Heard::Odd("the time is up".into()))
+            };
+            let (header, body) = read.map_err(|heard| match heard {
+                Heard::Odd(what) => {
+                    Heard::Odd(format!("{what}; {awaited} was awaited, and {others} other frames came"))
+                }
+                end => end,
+            })?;
+            if let Some(found) = wanted(&Frame { header, body: &body }) {
                 return Ok(found);
             }
+            others += 1;
         }
     }
 
-    fn read_frame(&mut self) -> Result<(FrameHeader, Vec<u8>), Heard> {
+    fn read_frame(&mut self, until: Instant) -> Result<(FrameHeader, Vec<u8>), Heard> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
                 return Ok(frame);
             }
-            let record = self.read_record()?;
+            let record = self.read_record(until)?;
             let mut rest = &record[..];
             while !rest.is_empty() {
                 let (frame, after) = Frame::split(rest).expect("the node's records hold whole frames");
@@ -139,8 +159,8 @@ impl EvilLink {
         }
     }
 
-    fn read_record(&mut self) -> Result<Vec<u8>, Heard> {
-        let record = self.wire.read_framed()?;
+    fn read_record(&mut self, until: Instant) -> Result<Vec<u8>, Heard> {
+        let record = self.wire.read_framed_until(until)?;
         let mut plain = vec![0; record.len()];
         match self.session.read_message(&record, &mut plain) {
             Ok(length) => Ok(plain[..length].to_vec()),
@@ -194,4 +214,110 @@ pub fn reply(reference: u64, status: u8, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     ReplyHead { reference, status }.write(&mut bytes, 1, value);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread::JoinHandle;
+    use std::time::Duration;
+
+    const PATTERN: &str = "Noise_NN_25519_ChaChaPoly_BLAKE2s";
+    /// Whoever talks on stops after that, so that a wait without a deadline shows as one that took too long.
+    const TALK: Duration = Duration::from_secs(10);
+    /// A wait of 200 ms is over by then, on a busy machine as well.
+    const SOON: Duration = Duration::from_secs(5);
+
+    /// Both ends of a session.
+    fn sessions() -> (TransportState, TransportState) {
+        let builder = || snow::Builder::new(PATTERN.parse().unwrap());
+        let (mut one, mut other) =
+            (builder().build_initiator().unwrap(), builder().build_responder().unwrap());
+        let (mut message, mut payload) = ([0; 128], [0; 128]);
+        let length = one.write_message(&[], &mut message).unwrap();
+        other.read_message(&message[..length], &mut payload).unwrap();
+        let length = other.write_message(&[], &mut message).unwrap();
+        one.read_message(&message[..length], &mut payload).unwrap();
+        (one.into_transport_mode().unwrap(), other.into_transport_mode().unwrap())
+    }
+
+    /// A link to somebody who says `frame` again and again, until the link is dropped.
+    fn talked_at(frame: Vec<u8>) -> (EvilLink, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, theirs) = sessions();
+        let mut talker = EvilLink::new(Wire::accept(&listener), theirs);
+        let talking = std::thread::spawn(move || {
+            let until = Instant::now() + TALK;
+            while Instant::now() < until {
+                let record = talker.seal(&frame);
+                if !talker.wire.try_send(&record) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut link = EvilLink::new(Wire::new(stream), ours);
+        link.wire.patience = Duration::from_millis(200);
+        (link, talking)
+    }
+
+    #[test]
+    fn whoever_talks_on_is_not_listened_to_for_ever() {
+        type Wait = fn(&mut EvilLink) -> Heard;
+        let waits: [(&str, Wait); 5] = [
+            ("an acknowledgement of frame 0", EvilLink::pulse),
+            ("an acknowledgement of frame 1", |link| {
+                link.send(&message(Pid::from_raw(0), 0, None, &[0; 60_000]));
+                link.sent.1 = ACKNOWLEDGED_EARLY_BYTES;
+                link.pulse()
+            }),
+            ("the end", EvilLink::fate),
+            ("a reply", |link| link.read_reply().unwrap_err()),
+            ("a control message", |link| link.read_control(Some).unwrap_err()),
+        ];
+        for (awaited, wait) in waits {
+            // What never is what is awaited: an acknowledgement only of less.
+            let said = if awaited.ends_with('1') {
+                number(FrameKind::Ack, 0)
+            } else {
+                frame(FrameKind::Heartbeat, 0, &[])
+            };
+            let (mut link, talking) = talked_at(said);
+            let begun = Instant::now();
+            let heard = wait(&mut link);
+            let took = begun.elapsed();
+            assert!(took < SOON, "{awaited}: {took:?}");
+            let Heard::Odd(what) = heard else { panic!("{awaited}: {heard}") };
+            assert!(what.contains(&format!("{awaited} was awaited")), "{what}");
+            drop(link);
+            talking.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn bytes_that_trickle_are_not_listened_to_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut trickler = Wire::accept(&listener);
+        let trickling = std::thread::spawn(move || {
+            let until = Instant::now() + TALK;
+            while Instant::now() < until && trickler.try_send(&[0]) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut wire = Wire::new(stream);
+        wire.patience = Duration::from_millis(200);
+        let waits: [fn(&mut Wire) -> Heard; 3] =
+            [|wire| wire.read_exact::<4096>().unwrap_err(), |wire| wire.read_reason(4, false), Wire::fate];
+        for wait in waits {
+            let begun = Instant::now();
+            let heard = wait(&mut wire);
+            assert!(matches!(heard, Heard::Odd(_)), "{heard}");
+            assert!(begun.elapsed() < SOON, "{heard} after {:?}", begun.elapsed());
+        }
+        drop(wire);
+        trickling.join().unwrap();
+    }
 }

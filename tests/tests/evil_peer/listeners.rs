@@ -42,7 +42,7 @@ pub(crate) const LISTENERS: &[Row] = &[
         "a listener of another protocol",
         |s| {
             dialed(s, |listener| {
-                let mut wire = Wire::new(listener.accept().expect("the node dials").0);
+                let mut wire = Wire::accept(listener);
                 wire.send(b"\0HTTP/1.1 400 Bad Request\r\n\r\n");
                 wire.read_exact::<48>()?;
                 Err(match wire.read_exact::<1>()? {
@@ -57,7 +57,7 @@ pub(crate) const LISTENERS: &[Row] = &[
         "a listener that refuses with escapes",
         |s| {
             dialed(s, |listener| {
-                let mut wire = Wire::new(listener.accept().expect("the node dials").0);
+                let mut wire = Wire::accept(listener);
                 wire.send(b"\x04\x08\x1b[31m\n\n\n");
                 wire.read_exact::<48>()?;
                 Ok(wire.fate())
@@ -72,7 +72,7 @@ pub(crate) const LISTENERS: &[Row] = &[
             dialed(s, {
                 let hello = hello(TARGET, &s.key.public);
                 move |listener| {
-                    let mut wire = Wire::new(listener.accept().expect("the node dials").0);
+                    let mut wire = Wire::accept(listener);
                     wire.send(&[&[0][..], &hello].concat());
                     wire.read_exact::<48>()?;
                     let [status] = wire.read_exact::<1>()?;
@@ -99,7 +99,7 @@ pub(crate) const LISTENERS: &[Row] = &[
         "a listener that reflects",
         |s| {
             dialed(s, |listener| {
-                let mut wire = Wire::new(listener.accept().expect("the node dials").0);
+                let mut wire = Wire::accept(listener);
                 let hello = wire.read_exact::<48>()?;
                 wire.send(&[&[0][..], &hello].concat());
                 let [status] = wire.read_exact::<1>()?;
