@@ -2,6 +2,7 @@
 
 use crate::core::{Core, Parts};
 use crate::error::StartError;
+use crate::link::half_open::{ACCEPTS_PER_SECOND_MAX, HALF_OPEN_MAX, Pace};
 use crate::link::spin::SPIN_MAX;
 use crate::link::{acceptor, connector};
 use crate::node::{Node, Owned};
@@ -90,6 +91,7 @@ struct Settings {
     mailbox_capacity: Option<usize>,
     bounds: Bounds,
     idle_timeout: Option<Duration>,
+    pace: Pace,
     compression: Compression,
 }
 
@@ -115,6 +117,7 @@ impl NodeBuilder {
                     spin: Duration::ZERO,
                 },
                 idle_timeout: Some(IDLE_TIMEOUT_DEFAULT),
+                pace: Pace::default(),
                 compression: Compression::Off,
             },
             transport: Tcp::new(),
@@ -249,6 +252,24 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
+    /// Handshakes that one remote address may have unfinished at a time, 1 to 256; one more is told that this node is
+    /// busy. Of IPv6 an address is a network of 64 bits. Default [`HALF_OPEN_PER_ADDRESS_DEFAULT`](crate::HALF_OPEN_PER_ADDRESS_DEFAULT).
+    ///
+    /// Raise it where many nodes come from one address, as behind a translation of addresses: what is turned away comes
+    /// again, but later. Loopback, Unix and in-memory addresses have no such limit: they share the 256 of all.
+    pub fn half_open_per_address(mut self, handshakes: usize) -> Self {
+        self.settings.pace.half_open_max = handshakes;
+        self
+    }
+
+    /// Connections that one remote address may make each second, after a burst of four times as many; 1 to 100,000.
+    /// One more is told that this node is busy. Default [`ACCEPTS_PER_SECOND_DEFAULT`](crate::ACCEPTS_PER_SECOND_DEFAULT). Addresses are as in
+    /// [`NodeBuilder::half_open_per_address`].
+    pub fn accepts_per_second(mut self, connections: usize) -> Self {
+        self.settings.pace.accepts_per_second = connections;
+        self
+    }
+
     /// Compresses payloads of messages and replies to and from nodes that are set up so as well: each of at least
     /// [`COMPRESS_FROM_BYTES`](hew_wire::compression::COMPRESS_FROM_BYTES) that becomes a sixteenth shorter. Bounds on payloads
     /// count them as they were, the bound on queued bytes as they travel.
@@ -357,6 +378,8 @@ impl Settings {
             IDLE_MS_MIN as usize,
             IDLE_MS_MAX,
         )?;
+        range("half_open_per_address", self.pace.half_open_max, 1, HALF_OPEN_MAX)?;
+        range("accepts_per_second", self.pace.accepts_per_second, 1, ACCEPTS_PER_SECOND_MAX)?;
         let capacity = self.mailbox_capacity.unwrap_or(1);
         range("mailbox_capacity", capacity, 1, hew_actor::MAILBOX_CAPACITY_MAX)?;
         if let Some(system) = &self.system
@@ -494,7 +517,8 @@ async fn start<S: Stack>(
         control: OnceLock::new(),
     });
     system.set_outside(Arc::new(ToOthers(Arc::downgrade(&shared))));
-    let core = Core::new(Parts { shared, transport, authenticator, membership, registry, advertised });
+    let pace = settings.pace;
+    let core = Core::new(Parts { shared, transport, authenticator, membership, registry, advertised, pace });
     let view: Arc<dyn service::View> = Arc::<Core<S>>::clone(&core);
     let service = service::start(&system, Arc::downgrade(&view));
     let accepting = listener.map(|listener| links.spawn(acceptor::accept_all(Arc::clone(&core), listener)));

@@ -1,10 +1,10 @@
 //! The part of a node that depends on its stack: membership and registry under one lock, and what they want done.
 
 use crate::events::NodeEvent;
-use crate::link::acceptor::HalfOpen;
 use crate::link::block::Lost;
 use crate::link::connection::End;
 use crate::link::connector;
+use crate::link::half_open::{HalfOpen, Pace};
 use crate::link::peer::{Agreed, AttachError, Attached, Peer, Standing};
 use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
 use crate::stack::Stack;
@@ -65,11 +65,12 @@ pub(crate) struct Parts<S: Stack> {
     pub(crate) membership: S::Membership,
     pub(crate) registry: S::Registry,
     pub(crate) advertised: Option<String>,
+    pub(crate) pace: Pace,
 }
 
 impl<S: Stack> Core<S> {
     pub(crate) fn new(parts: Parts<S>) -> Arc<Core<S>> {
-        let Parts { shared, transport, authenticator, membership, registry, advertised } = parts;
+        let Parts { shared, transport, authenticator, membership, registry, advertised, pace } = parts;
         Arc::new_cyclic(|this: &Weak<Core<S>>| {
             let control: Weak<dyn ControlPlane> = Weak::<Core<S>>::clone(this);
             // Set once: a `Shared` belongs to one core.
@@ -80,7 +81,7 @@ impl<S: Stack> Core<S> {
                 transport,
                 authenticator,
                 advertised,
-                half_open: HalfOpen::default(),
+                half_open: HalfOpen::new(pace),
                 machines: Mutex::new(Machines { membership, registry, next_timeout: None }),
                 timer: Event::new(),
                 stopping: AtomicBool::new(false),

@@ -85,6 +85,9 @@ pub use hew_security::{Allowlist, NoiseXx, PublicKey, StaticKeypair};
 pub use hew_transport::{Addr, Mem, Tcp, Unix};
 pub use hew_wire::compression::Compression;
 pub use hew_wire::{ExitReason, Incarnation, Name, NodeId, Pid};
+pub use link::half_open::{
+    ACCEPTS_PER_SECOND_DEFAULT, ACCEPTS_PER_SECOND_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_DEFAULT,
+};
 pub use link::session::LinkInfo;
 pub use monitor::Monitor;
 pub use node::{DRAIN_DEADLINE, Node};

@@ -8,6 +8,7 @@ pub mod actors;
 pub mod again;
 pub mod chaos;
 pub mod cluster;
+pub mod elsewhere;
 pub mod evil;
 pub mod real;
 pub mod talk;

@@ -38,6 +38,14 @@ fn settings_are_refused_by_name() {
     assert!(matches!(refused(node().name("a\nb"), &["name", "\\n"]), StartError::Name { .. }));
     assert!(matches!(refused(node().workers(0), &["workers", "0"]), StartError::Range { .. }));
     assert!(matches!(refused(node().payload_bytes_max(1), &["payload_bytes_max"]), StartError::Range { .. }));
+    for none_or_many in [0, 257] {
+        let builder = node().half_open_per_address(none_or_many);
+        assert!(matches!(refused(builder, &["half_open_per_address"]), StartError::Range { .. }));
+    }
+    assert!(matches!(
+        refused(node().accepts_per_second(0), &["accepts_per_second"]),
+        StartError::Range { .. }
+    ));
     assert!(matches!(
         refused(node().outgoing_bytes_max(1), &["outgoing_bytes_max"]),
         StartError::Range { .. }

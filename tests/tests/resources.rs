@@ -1,4 +1,4 @@
-//! What a node costs: memory under silent and lying peers, starting and stopping.
+//! What a node costs: memory under lying peers, starting and stopping.
 //!
 //! Each test runs in a process of its own, because it counts what the whole process has.
 
@@ -6,11 +6,10 @@ use hew_node::{ActorRef, Node, NodeId, Pid};
 use hew_tests::actors::Counter;
 use hew_tests::again::alone;
 use hew_tests::evil::Heard;
-use hew_tests::evil::forge::Wire;
 use hew_tests::evil::link::control;
 use hew_tests::evil::stage::Stage;
 use hew_tests::real::runtime;
-use hew_tests::usage::{raise_descriptors, resident_kib};
+use hew_tests::usage::resident_kib;
 use hew_wire::control::Control;
 use std::time::{Duration, Instant};
 
@@ -18,32 +17,6 @@ const SOON: Duration = Duration::from_secs(30);
 
 fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).expect("Linux").count()
-}
-
-#[test]
-fn silent_connections_cost_little_and_keep_nobody_out() {
-    if !alone("silent_connections_cost_little_and_keep_nobody_out") {
-        return;
-    }
-    const SILENT: usize = 2000;
-    raise_descriptors();
-    let stage = Stage::set();
-    // Once, so that what is made on first use is there already.
-    assert_eq!(stage.client().expect("a link").pulse(), Heard::Alive);
-    let before = resident_kib(std::process::id());
-    let silent: Vec<Wire> = (0..SILENT).map(|_| Wire::connect(stage.address)).collect();
-    let begun = Instant::now();
-    assert_eq!(stage.client().expect("a link").pulse(), Heard::Alive);
-    let joined = begun.elapsed();
-    let grown = resident_kib(std::process::id()).saturating_sub(before);
-    println!("{SILENT} silent connections: {grown} KiB more, and a good peer in {joined:?}");
-    assert!(grown < 32 << 10, "{grown} KiB more for {SILENT} silent connections");
-    assert!(joined < Duration::from_secs(2), "a good peer needed {joined:?}");
-    let refused = || stage.target.stats().refusals.get("half_open_evicted").copied().unwrap_or(0);
-    assert!(stage.eventually(SOON, || refused() as usize >= SILENT - 256), "{:?}", stage.target.stats());
-    assert_eq!(stage.complaints(), Vec::<String>::new());
-    drop(silent);
-    stage.strike();
 }
 
 #[test]

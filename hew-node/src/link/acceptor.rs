@@ -2,105 +2,22 @@
 
 use super::connector::{ConnectionOf, Link, reachable_address};
 use super::gate::{LinkGate, Side};
+use super::half_open::{Crowded, Place};
 use super::handshake;
 use crate::core::Core;
 use crate::events::NodeEvent;
 use crate::stack::Stack;
-use event_listener::Event;
 use futures_lite::future;
+use futures_lite::io::AsyncWriteExt;
 use hew_security::{Authenticator, HandshakeError, Setup};
 use hew_transport::{Listener, Transport};
-use hew_wire::RefusalStatus;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use hew_wire::{Refusal, RefusalStatus, Verdict};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Accepted connections that have not finished their handshake. When there are as many, the oldest one makes room: of
-/// those that have said nothing, if they are half of all, else of those that have spoken.
-pub(crate) const HALF_OPEN_MAX: usize = 256;
 /// Pause after an accept that failed for want of resources; doubled up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
-
-/// The connections that are shaking hands.
-#[derive(Default)]
-pub(crate) struct HalfOpen {
-    table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    next: u64,
-    open: BTreeMap<u64, Arc<Entry>>,
-}
-
-struct Entry {
-    evict: Event,
-    evicted: AtomicBool,
-    spoke: AtomicBool,
-}
-
-/// A place among the half-open connections; given back when dropped.
-struct Place<'a> {
-    half_open: &'a HalfOpen,
-    number: u64,
-    entry: Arc<Entry>,
-}
-
-impl HalfOpen {
-    fn enter(&self) -> Place<'_> {
-        let mut table = self.table();
-        if table.open.len() >= HALF_OPEN_MAX {
-            let is_silent = |entry: &Arc<Entry>| !entry.spoke.load(Ordering::Relaxed);
-            let silent = table.open.values().filter(|entry| is_silent(entry)).count();
-            // The larger half makes room, so that neither silent nor talking connections can crowd out the others.
-            let want_silent = 2 * silent >= table.open.len();
-            let oldest = table
-                .open
-                .iter()
-                .find(|(_, entry)| is_silent(entry) == want_silent)
-                .map(|(number, _)| *number);
-            if let Some(entry) = oldest.and_then(|number| table.open.remove(&number)) {
-                entry.evicted.store(true, Ordering::SeqCst);
-                entry.evict.notify(usize::MAX);
-            }
-        }
-        let number = table.next;
-        table.next += 1;
-        let entry = Arc::new(Entry {
-            evict: Event::new(),
-            evicted: AtomicBool::new(false),
-            spoke: AtomicBool::new(false),
-        });
-        table.open.insert(number, Arc::clone(&entry));
-        Place { half_open: self, number, entry }
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // Only map operations happen under this lock.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Place<'_> {
-    /// Resolves when this connection has to make room.
-    async fn evicted(&self) {
-        loop {
-            let listener = self.entry.evict.listen();
-            if self.entry.evicted.load(Ordering::SeqCst) {
-                return;
-            }
-            listener.await;
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.half_open.table().open.remove(&self.number);
-    }
-}
 
 /// Accepts connections until the node stops.
 pub(crate) async fn accept_all<S: Stack>(
@@ -120,6 +37,8 @@ pub(crate) async fn accept_all<S: Stack>(
                 pause = PAUSE_FIRST;
                 let serving = Arc::clone(&core);
                 core.shared.runtime.spawn(serve(serving, connection)).detach();
+                // It takes its place, and others leave theirs, before more are let in.
+                future::yield_now().await;
             }
             Some(Err(error)) if error.is_transient() => {
                 tracing::warn!(node = %core.shared.id, %error, "accept failed; trying again");
@@ -141,8 +60,11 @@ pub(crate) async fn accept_all<S: Stack>(
 async fn serve<S: Stack>(core: Arc<Core<S>>, connection: ConnectionOf<S>) {
     let address = connection.peer.to_string();
     let failed = {
-        let place = core.half_open.enter();
-        let establishing = async { Some(establish(&core, connection, &place.entry).await) };
+        let place = match core.half_open.enter(core.shared.runtime.now(), &connection.peer) {
+            Ok(place) => place,
+            Err(crowded) => return turn_away(&core, connection, crowded).await,
+        };
+        let establishing = async { Some(establish(&core, connection, &place).await) };
         let evicted = async {
             future::or(place.evicted(), core.stopped()).await;
             None
@@ -160,8 +82,24 @@ async fn serve<S: Stack>(core: Arc<Core<S>>, connection: ConnectionOf<S>) {
                 core.shared.events.publish(&NodeEvent::Refused { address, cause });
             }
         }
-        None => core.shared.stats.refusal("half_open_evicted"),
+        None => {
+            core.shared.stats.refusal("half_open_evicted");
+            // Not louder: there is one for each connection of a flood.
+            tracing::debug!(node = %core.shared.id, peer = %address, reason = "half_open_evicted", "peer refused");
+        }
     }
+}
+
+/// Closes a connection for which there is no place. The peer hears why if its system takes a few bytes at once: nothing is
+/// kept for its sake.
+async fn turn_away<S: Stack>(core: &Core<S>, mut connection: ConnectionOf<S>, crowded: Crowded) {
+    core.shared.stats.refusal(crowded.code());
+    let peer = &connection.peer;
+    // Not louder: there is one for each connection of a flood.
+    tracing::debug!(node = %core.shared.id, %peer, reason = crowded.code(), cause = %crowded, "peer refused");
+    let mut verdict = Vec::new();
+    Verdict::Refused(Refusal::new(RefusalStatus::Busy, crowded.to_string())).encode(&mut verdict);
+    let _ = future::poll_once(connection.writer.write_all(&verdict)).await;
 }
 
 type Refused = (&'static str, String, bool);
@@ -169,7 +107,7 @@ type Refused = (&'static str, String, bool);
 async fn establish<S: Stack>(
     core: &Core<S>,
     connection: ConnectionOf<S>,
-    entry: &Entry,
+    place: &Place<'_>,
 ) -> Result<super::connector::LinkOf<S>, Refused> {
     let runtime = &core.shared.runtime;
     let accepted = runtime.now();
@@ -178,7 +116,7 @@ async fn establish<S: Stack>(
     let handshake = core.authenticator.accept(setup);
     let mut gate = LinkGate::new(core, Side::Listener { accepted });
     let seen = connection.peer.clone();
-    let spoke = || entry.spoke.store(true, Ordering::Relaxed);
+    let spoke = || place.spoke();
     let (wires, proven, theirs, encrypted) =
         handshake::run(runtime, handshake, connection, &mut gate, spoke).await.map_err(|error| {
             let is_busy = matches!(&error, HandshakeError::RefusedHere(refusal) | HandshakeError::Refused(refusal)

@@ -47,6 +47,8 @@ where
             let wires = Wires { reader, writer, sealer, opener, read_ahead: driver.unread };
             Ok((wires, peer, extension, encrypted))
         }
+        // A peer that has had all of its time gets no more of it.
+        Err(error @ HandshakeError::Timeout { .. }) => Err(error),
         Err(error) => {
             // Whatever can still be said is said; the stream is closed either way.
             let farewell = async {

@@ -15,6 +15,7 @@
 //! | `compressing`, `decompressing` | which payloads go out compressed, and what becomes of those that come so |
 //! | `arrivals` | hands what came over to actors, a batch for each |
 //! | `connector`, `acceptor` | who dials when, and who lets others in |
+//! | `half_open` | how many connections may be unproven, from whom, and how fast they may come |
 
 pub(crate) mod acceptor;
 pub(crate) mod arrivals;
@@ -25,6 +26,7 @@ pub(crate) mod connection;
 pub(crate) mod connector;
 mod decompressing;
 pub(crate) mod gate;
+pub(crate) mod half_open;
 pub(crate) mod handshake;
 mod idle;
 pub(crate) mod incoming;
