@@ -169,6 +169,7 @@ impl AskError {
             AskError::Ended(ExitReason::Linked(text)) => (19, text),
             AskError::Ended(ExitReason::NoProcess) => (20, ""),
             AskError::Ended(ExitReason::NodeDown) => (21, ""),
+            AskError::Ended(ExitReason::NotAllowed) => (22, ""),
         }
     }
 
@@ -192,6 +193,7 @@ impl AskError {
             19 => AskError::Ended(ExitReason::linked(text)),
             20 => AskError::Ended(ExitReason::NoProcess),
             21 => AskError::Ended(ExitReason::NodeDown),
+            22 => AskError::Ended(ExitReason::NotAllowed),
             _ => AskError::NoReply,
         }
     }

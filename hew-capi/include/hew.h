@@ -486,7 +486,7 @@ typedef struct HewExitMessage {
     uint64_t crashed_actor_id;
     /**
      * 0 for a normal end, the code of `hew_actor_trap`, -1 a crash, -2 ended from outside, -3 a linked actor's end,
-     * -16 there was no such actor, -17 its node is down.
+     * -16 there was no such actor, -17 its node is down, -18 its node does not allow it.
      */
     int32_t reason;
 } HewExitMessage;

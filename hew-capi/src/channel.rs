@@ -186,7 +186,7 @@ pub(crate) fn ask_failure(error: &AskError) -> Failure {
             ExitReason::Normal | ExitReason::Killed | ExitReason::Crashed(_) | ExitReason::Linked(_),
         ) => HEW_ERR_ACTOR_STOPPED,
         AskError::Full => HEW_ERR_MAILBOX_FULL,
-        AskError::NotAllowed => HEW_ERR_NOT_ALLOWED,
+        AskError::NotAllowed | AskError::Ended(ExitReason::NotAllowed) => HEW_ERR_NOT_ALLOWED,
         AskError::Undecodable(_) | AskError::Unencodable(_) => HEW_ERR_SERIALIZE,
     };
     Failure::new(code, error.to_string())

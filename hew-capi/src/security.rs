@@ -238,7 +238,7 @@ pub(crate) fn allow(list: &Allowlist, key: PublicKey, node: Option<NodeId>) -> R
         let text = format!("the list has {ALLOWLIST_ENTRIES_MAX} entries, which is the limit");
         return Err(Failure::new(HEW_ERR_OOM, text));
     }
-    list.allow(Entry { key, node, comment: String::new() });
+    list.allow(Entry::new(key, node));
     Ok(())
 }
 

@@ -97,7 +97,7 @@ pub struct HewExitMessage {
     /// The PID of the actor that ended.
     pub crashed_actor_id: u64,
     /// 0 for a normal end, the code of `hew_actor_trap`, -1 a crash, -2 ended from outside, -3 a linked actor's end,
-    /// -16 there was no such actor, -17 its node is down.
+    /// -16 there was no such actor, -17 its node is down, -18 its node does not allow it.
     pub reason: i32,
 }
 

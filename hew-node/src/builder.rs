@@ -13,7 +13,7 @@ use crate::stack::{DefaultStack, Stack, WithAuthenticator, WithMembership, WithR
 use hew_actor::{Runtime, RuntimeConfig, System, SystemConfig};
 use hew_cluster::{InvalidConfig, LocalMember, Membership, Swim, SwimConfig};
 use hew_registry::{Config as RegistryConfig, Gossip};
-use hew_security::{Allowlist, NoiseXx, StaticKeypair};
+use hew_security::{Allowlist, AllowlistFile, NoiseXx, StaticKeypair};
 use hew_transport::{Addr, Listener, Tcp, Transport};
 use hew_wire::compression::Compression;
 use hew_wire::frame::PAYLOAD_BYTES_DEFAULT;
@@ -91,6 +91,7 @@ struct Settings {
     mailbox_capacity: Option<usize>,
     bounds: Bounds,
     idle_timeout: Option<Duration>,
+    allowlist_file: Option<AllowlistFile>,
     pace: Pace,
     compression: Compression,
 }
@@ -117,6 +118,7 @@ impl NodeBuilder {
                     spin: Duration::ZERO,
                 },
                 idle_timeout: Some(IDLE_TIMEOUT_DEFAULT),
+                allowlist_file: None,
                 pace: Pace::default(),
                 compression: Compression::Off,
             },
@@ -327,6 +329,20 @@ impl<S: Stack> NodeBuilder<S> {
         self.authenticator(NoiseXx::new(keypair, allowlist))
     }
 
+    /// As [`NodeBuilder::identity`], with the list of a file, which the node follows: a change of the file holds within a second,
+    /// for those who are connected as for those who come. A file that cannot be read changes nothing, and is told by
+    /// [`NodeEvent::AllowlistUnreadable`](crate::NodeEvent::AllowlistUnreadable). It is read on a thread that also carries
+    /// links: keep it on a disk of this machine.
+    pub fn identity_with_file(
+        mut self,
+        keypair: StaticKeypair,
+        file: AllowlistFile,
+    ) -> NodeBuilder<WithAuthenticator<S, NoiseXx>> {
+        let allowlist = file.allowlist().clone();
+        self.settings.allowlist_file = Some(file);
+        self.identity(keypair, allowlist)
+    }
+
     /// Settings of SWIM.
     pub fn swim(self, config: SwimConfig) -> NodeBuilder<WithMembership<S, Swim>> {
         let NodeBuilder { settings, transport, registry, authenticator, .. } = self;
@@ -339,14 +355,16 @@ impl<S: Stack> NodeBuilder<S> {
     /// # Errors
     /// [`StartError`] names the setting and the cause.
     pub async fn start(self) -> Result<Node<S>, StartError> {
-        let NodeBuilder { settings, transport, membership, registry, authenticator } = self;
+        let NodeBuilder { mut settings, transport, membership, registry, authenticator } = self;
+        let file = settings.allowlist_file.take();
         let checked = settings.check()?;
         let authenticator = authenticator()?;
         let threads = Threads::start(&settings)?;
         let result =
             start(&settings, checked, &threads, transport, membership, registry, authenticator).await;
-        if result.is_err() {
-            threads.stop();
+        match &result {
+            Ok(node) => node.watch_rights(file),
+            Err(_) => threads.stop(),
         }
         result
     }

@@ -6,6 +6,7 @@ use crate::link::connection::End;
 use crate::link::connector;
 use crate::link::half_open::{HalfOpen, Pace};
 use crate::link::peer::{Agreed, AttachError, Attached, Peer, Standing};
+use crate::rights::PassedOn;
 use crate::shared::{ControlPlane, FRAME_EXTRA_BYTES, Shared};
 use crate::stack::Stack;
 use event_listener::Event;
@@ -14,6 +15,7 @@ use hew_cluster::{
     DownReason, LinkEvent, Membership, MembershipError, MembershipEvent, Output as MembershipOutput,
 };
 use hew_registry::{NameTable, Output as RegistryOutput, PeerEvent, Registry, RegistryEvent};
+use hew_security::{Permission, PublicKey};
 use hew_transport::Addr;
 use hew_wire::control::Control;
 use hew_wire::membership::MembershipMessage;
@@ -47,6 +49,7 @@ pub(crate) struct Core<S: Stack> {
     /// Where others can dial this node.
     pub(crate) advertised: Option<String>,
     pub(crate) half_open: HalfOpen,
+    pub(crate) passed_on: PassedOn,
     machines: Mutex<Machines<S>>,
     timer: Event,
     stopping: AtomicBool,
@@ -82,6 +85,7 @@ impl<S: Stack> Core<S> {
                 authenticator,
                 advertised,
                 half_open: HalfOpen::new(pace),
+                passed_on: PassedOn::default(),
                 machines: Mutex::new(Machines { membership, registry, next_timeout: None }),
                 timer: Event::new(),
                 stopping: AtomicBool::new(false),
@@ -255,6 +259,22 @@ impl<S: Stack> Core<S> {
         }
     }
 
+    /// The peer may not be connected any more: its session is over, and it is not dialled again.
+    pub(crate) fn expel(&self, peer: &Arc<Peer>, cause: String) {
+        self.drive(|machines, now| {
+            let is_member = machines.membership.member(peer.node).is_some();
+            if let Some(incarnation) = peer.incarnation().filter(|_| is_member) {
+                machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionDown);
+            }
+            let lost = peer.end_session();
+            self.shared.session_over(peer.node, lost);
+            self.shared.events.publish(&NodeEvent::LinkDown { node: peer.node, cause });
+            if is_member {
+                self.note_link(machines, now, peer.node, LinkEvent::Broken);
+            }
+        });
+    }
+
     /// The session with a peer that is no member is over.
     pub(crate) fn forget_client(&self, peer: &Arc<Peer>) {
         let lost = peer.end_session();
@@ -416,7 +436,10 @@ impl<S: Stack> Core<S> {
     fn do_registry(&self, output: RegistryOutput) {
         let event = match output {
             RegistryOutput::Send { to, message } => {
-                self.shared.send_control(&self.shared.peer(to), &Control::Registry(message));
+                let peer = self.shared.peer(to);
+                if peer.rights().has(Permission::Lookup) {
+                    self.shared.send_control(&peer, &Control::Registry(message));
+                }
                 return;
             }
             RegistryOutput::Event(event) => event,
@@ -500,6 +523,18 @@ impl<S: Stack> ControlPlane for Core<S> {
 
     fn handle_heard(&self, from: NodeId) {
         self.drive(|machines, now| self.note_link(machines, now, from, LinkEvent::Heard));
+    }
+
+    fn handle_revocation(&self, from: NodeId, key: &str) {
+        match key.parse::<PublicKey>() {
+            Ok(key) => {
+                self.revoke(&key, Some(from));
+            }
+            Err(error) => {
+                tracing::debug!(node = %self.shared.id, %error, "revocation refused");
+                self.shared.stats.control_error("revocation");
+            }
+        }
     }
 
     fn handle_overflow(&self, peer: &Arc<Peer>) {

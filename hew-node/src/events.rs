@@ -1,6 +1,7 @@
 //! What happens in the cluster, for whoever subscribes.
 
 use hew_cluster::DownReason;
+use hew_security::Permission;
 use hew_wire::{Incarnation, Name, NodeId, Pid};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -74,6 +75,20 @@ pub enum NodeEvent {
         /// Its address.
         address: String,
         /// Why.
+        cause: String,
+    },
+    /// A peer refused something that this node may not do there. Told at most once per second, permission and peer.
+    Denied {
+        /// The peer.
+        node: NodeId,
+        /// What this node lacks.
+        permission: Permission,
+        /// The actor that it concerned; 0 if none.
+        target: Pid,
+    },
+    /// The file that the allowlist follows cannot be read. The list stays as it was.
+    AllowlistUnreadable {
+        /// The file and what is wrong with it.
         cause: String,
     },
     /// A name means an actor now, anywhere in the cluster.

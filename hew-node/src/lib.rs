@@ -64,6 +64,7 @@ mod node;
 mod outside;
 mod peers;
 mod remote;
+mod rights;
 mod service;
 mod shared;
 mod stack;
@@ -81,7 +82,9 @@ pub use hew_actor::{
     SpawnOptions, System, SystemConfig, TrySendError,
 };
 pub use hew_cluster::{DownReason, SwimConfig};
-pub use hew_security::{Allowlist, NoiseXx, PublicKey, StaticKeypair};
+pub use hew_security::{
+    Allowlist, AllowlistFile, NoiseXx, Permission, Permissions, PublicKey, StaticKeypair,
+};
 pub use hew_transport::{Addr, Mem, Tcp, Unix};
 pub use hew_wire::compression::Compression;
 pub use hew_wire::{ExitReason, Incarnation, Name, NodeId, Pid};

@@ -18,6 +18,7 @@ use hew_actor::{
 };
 use hew_cluster::{MemberState, Membership};
 use hew_registry::Registry;
+use hew_security::{AllowlistFile, PublicKey};
 use hew_transport::Addr;
 use hew_wire::payload::decode_payload;
 use hew_wire::{Incarnation, Name, NodeId, Pid};
@@ -151,6 +152,20 @@ impl<S: Stack> Node<S> {
     /// once if there is no such actor.
     pub fn monitor(&self, pid: Pid) -> Monitor {
         Monitor::new(&self.shared(), pid)
+    }
+
+    /// Trusts a key no more: who is connected with it is cut off at once, and it stays refused until
+    /// [`Allowlist::allow`](hew_security::Allowlist::allow) lets it in again, in this run of the node: remove it from files, too.
+    /// The other nodes of the cluster are told, those that come later as well, and do the same if this one has the permission
+    /// [`Administration`](hew_security::Permission::Administration) there. Returns whether that was news here.
+    pub fn revoke_key(&self, key: &PublicKey) -> bool {
+        self.inner.core.revoke(key, None)
+    }
+
+    pub(crate) fn watch_rights(&self, file: Option<AllowlistFile>) {
+        let core = Arc::clone(&self.inner.core);
+        let runtime = core.shared.runtime.clone();
+        runtime.spawn(core.watch_rights(file)).detach();
     }
 
     /// The actors of this node.

@@ -3,6 +3,7 @@
 use crate::link::peer::{Peer, PushError};
 use crate::shared::Shared;
 use hew_actor::{MonitorRef, Outside};
+use hew_security::Permission;
 use hew_wire::control::Control;
 use hew_wire::{ExitReason, NodeId, Pid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +130,9 @@ impl Shared {
             self.stats.control_error("foreign_link");
             return;
         }
-        self.links.remove(to, from);
-        self.system.link_ended(to, from, reason);
+        // What a link brings was asked for by making it.
+        if self.links.remove(to, from) || self.may(peer, Permission::ExitSignals, to) {
+            self.system.link_ended(to, from, reason);
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::outside::RemoteLinks;
 use crate::peers::Peers;
 use crate::stats::{Count, Stats};
 use hew_actor::{AskError, DeliverError, ReplyAddress, ReplySink, Runtime, System};
+use hew_security::Permission;
 use hew_wire::compression::Compression;
 use hew_wire::control::Control;
 use hew_wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, MessageHead, ReplyHead};
@@ -28,11 +29,16 @@ pub(crate) trait ControlPlane: Send + Sync {
     fn handle_registry(&self, from: NodeId, message: RegistryMessage);
     /// Anything came in.
     fn handle_heard(&self, from: NodeId);
+    /// A peer that may do so revokes a key.
+    fn handle_revocation(&self, from: NodeId, key: &str);
     /// A peer missed a control message: its session has to end.
     fn handle_overflow(&self, peer: &Arc<Peer>);
     /// A peer was mentioned for the first time: somebody has to connect to it.
     fn adopt(&self, peer: &Arc<Peer>);
 }
+
+/// For what concerns no actor.
+const NOBODY: Pid = Pid::from_raw(0);
 
 /// What a frame may have beside a message's payload, with room for later versions.
 pub(crate) const FRAME_EXTRA_BYTES: usize = 1024;
@@ -180,6 +186,19 @@ impl Shared {
 
     // ---- what comes in ----
 
+    /// Whether the peer may send this message. If not, it is counted, and answered if it is a question.
+    #[inline]
+    pub(crate) fn may_send(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead) -> bool {
+        // Services tell what the node knows.
+        let is_service = head.target.serial() < SERIAL_RESERVED;
+        let needed = if is_service { Permission::Lookup } else { Permission::Send };
+        self.may(peer, needed, head.target) || {
+            self.stats.add(Count::MessagesRefused, 1);
+            Crossing::incoming(self, peer.node, head.reply).refuse(AskError::NotAllowed);
+            false
+        }
+    }
+
     pub(crate) fn receive_message(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead, payload: &[u8]) {
         let crossing = Crossing::incoming(self, peer.node, head.reply);
         let delivered = if payload.len() > self.bounds.payload_bytes_max {
@@ -274,8 +293,12 @@ impl Shared {
             Control::Membership(message) => {
                 self.with_control(|control| control.handle_membership(peer.node, message));
             }
+            Control::Registry(_) if !self.may(peer, Permission::Lookup, NOBODY) => {}
             Control::Registry(message) => {
                 self.with_control(|control| control.handle_registry(peer.node, message));
+            }
+            Control::Monitor { reference, target } if !self.may(peer, Permission::Monitor, target) => {
+                self.send_control(peer, &Control::Down { reference, reason: ExitReason::NotAllowed });
             }
             Control::Monitor { reference, target } => self.receive_monitor(peer, reference, target),
             Control::Demonitor { reference } => {
@@ -289,9 +312,17 @@ impl Shared {
                     self.stats.control_error("unexpected_down");
                 }
             }
+            Control::Link { from, to } if !self.may(peer, Permission::ExitSignals, to) => {
+                self.send_control(
+                    peer,
+                    &Control::Exit { from: to, to: from, reason: ExitReason::NotAllowed },
+                );
+            }
             Control::Link { from, to } => self.receive_link(peer, from, to),
             Control::Unlink { from, to } => self.receive_unlink(peer, from, to),
             Control::Exit { from, to, reason } => self.receive_exit(peer, from, to, reason),
+            Control::Stop { target } | Control::Kill { target }
+                if !self.may(peer, Permission::Kill, target) => {}
             Control::Stop { target } if is_ended_from_elsewhere(target) => {
                 self.system.stop(target);
             }
@@ -299,6 +330,11 @@ impl Shared {
                 self.system.kill(target);
             }
             Control::Stop { .. } | Control::Kill { .. } => self.stats.control_error("service_is_not_stopped"),
+            Control::Denied { permission, target } => self.receive_denied(peer, &permission, target),
+            Control::Revoke { .. } if !self.may(peer, Permission::Administration, NOBODY) => {}
+            Control::Revoke { key } => {
+                self.with_control(|control| control.handle_revocation(peer.node, &key))
+            }
         }
         Ok(())
     }

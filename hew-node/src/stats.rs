@@ -38,6 +38,8 @@ pub struct NodeStats {
     pub violations: BTreeMap<&'static str, u64>,
     /// Membership and registry messages that were refused, by reason.
     pub control_errors: BTreeMap<&'static str, u64>,
+    /// What peers did without the permission for it, by permission.
+    pub denied: BTreeMap<&'static str, u64>,
 }
 
 /// One of the plain counters of [`NodeStats`].
@@ -70,6 +72,7 @@ struct Reasons {
     refusals: BTreeMap<&'static str, u64>,
     violations: BTreeMap<&'static str, u64>,
     control_errors: BTreeMap<&'static str, u64>,
+    denied: BTreeMap<&'static str, u64>,
 }
 
 impl Stats {
@@ -91,6 +94,10 @@ impl Stats {
         *self.reasons().control_errors.entry(reason).or_default() += 1;
     }
 
+    pub(crate) fn denied(&self, permission: &'static str) {
+        *self.reasons().denied.entry(permission).or_default() += 1;
+    }
+
     pub(crate) fn snapshot(&self) -> NodeStats {
         let read = |count: Count| self.counts[count as usize].load(Ordering::Relaxed);
         let reasons = self.reasons();
@@ -109,6 +116,7 @@ impl Stats {
             refusals: reasons.refusals.clone(),
             violations: reasons.violations.clone(),
             control_errors: reasons.control_errors.clone(),
+            denied: reasons.denied.clone(),
         }
     }
 

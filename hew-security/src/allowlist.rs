@@ -1,16 +1,17 @@
 //! Who may connect: which keys, under which node ids.
 //!
-//! The text form has one line per peer: a node id or `*`, the key in hexadecimal, and a comment. `#` begins a comment
-//! line. A key may have several lines, and a node id several keys, which is how keys are exchanged: list both, restart
+//! The text form has one line per peer: a node id or `*`, the key in hexadecimal, if it is not the default what the peer may
+//! do (`may=` and [`Permissions`]), and a comment. `#` begins a comment line. A key may have several lines, and a node id several keys, which is how keys are exchanged: list both, restart
 //! or reload the nodes, remove the old one.
 //!
 //! ```text
 //! # the two nodes of the shop
 //! 1  422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079  till
+//! 2  8c7ba3e577a85b6282791a7649f3a49b62af9aafd556640fe3f178d834c37b7b  may=lookup,monitor  dashboard
 //! *  c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552  anywhere
 //! ```
 
-use crate::PublicKey;
+use crate::{Permissions, PublicKey, Rights};
 use hew_wire::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -27,8 +28,17 @@ pub struct Entry {
     pub key: PublicKey,
     /// The node id that the key is pinned to; `None` for any id that is not pinned to other keys.
     pub node: Option<NodeId>,
+    /// What the peer may do.
+    pub permissions: Permissions,
     /// For people.
     pub comment: String,
+}
+
+impl Entry {
+    /// A key under one node id, or with `None` under any, with the default permissions and no comment.
+    pub fn new(key: PublicKey, node: Option<NodeId>) -> Entry {
+        Entry { key, node, permissions: Permissions::default(), comment: String::new() }
+    }
 }
 
 /// Why a key is not allowed.
@@ -79,7 +89,8 @@ struct State {
     tables: Tables,
     /// The first proven key of each node id that no line pins. At most one per node id: 65,535.
     learned: BTreeMap<NodeId, PublicKey>,
-    /// Keys refused although the mode would let them in. Changed by the operator only.
+    /// Keys refused whatever the mode and the lines say, at most [`ALLOWLIST_ENTRIES_MAX`]. Only [`Allowlist::allow`] takes one
+    /// out.
     revoked: BTreeSet<PublicKey>,
 }
 
@@ -87,9 +98,15 @@ struct State {
 #[derive(Default)]
 struct Tables {
     /// The node ids of each listed key; `None` among them is `*`.
-    keys: BTreeMap<PublicKey, BTreeMap<Option<NodeId>, String>>,
+    keys: BTreeMap<PublicKey, BTreeMap<Option<NodeId>, Line>>,
     /// The listed keys of each pinned node id.
     nodes: BTreeMap<NodeId, BTreeSet<PublicKey>>,
+}
+
+/// What a line says of a key and a node id.
+struct Line {
+    permissions: Permissions,
+    comment: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,6 +163,11 @@ impl Allowlist {
         self.read().check(node, key)
     }
 
+    /// What `key` may do as node `node`: what the line with that id says, else the one with `*`, else the default.
+    pub fn rights(&self, node: NodeId, key: &PublicKey) -> Rights {
+        self.read().rights(node, key)
+    }
+
     /// Like [`Allowlist::check`] for a key that was proven: a node id that no line pins belongs to this key from now
     /// on.
     ///
@@ -169,14 +191,21 @@ impl Allowlist {
         self.changed();
     }
 
-    /// Removes all entries of a key, and whatever was pinned to it; an open list refuses it from now on. Returns
-    /// whether it was allowed before.
+    /// Removes all entries of a key, and whatever was pinned to it. It is refused from now on, also if a file or
+    /// [`Allowlist::replace`] brings an entry of it, until [`Allowlist::allow`] lets it in again. Returns whether it was not
+    /// revoked before. What is revoked when [`ALLOWLIST_ENTRIES_MAX`] keys are is removed only.
     pub fn revoke(&self, key: &PublicKey) -> bool {
         let mut state = self.write();
         let listed = state.remove(key);
-        let revoked = state.mode == Mode::Open && state.revoked.insert(*key);
+        let has_room = state.revoked.len() < ALLOWLIST_ENTRIES_MAX;
+        let revoked = has_room && state.revoked.insert(*key);
         self.changed();
         listed || revoked
+    }
+
+    /// The keys that were revoked.
+    pub fn revoked(&self) -> Vec<PublicKey> {
+        self.read().revoked.iter().copied().collect()
     }
 
     /// Replaces all entries by others, in one step: whoever asks meanwhile is answered by the old ones or by the new.
@@ -209,7 +238,12 @@ impl Allowlist {
         let lines =
             state.tables.keys.iter().flat_map(|(key, nodes)| nodes.iter().map(move |line| (key, line)));
         lines
-            .map(|(key, (node, comment))| Entry { key: *key, node: *node, comment: comment.clone() })
+            .map(|(key, (node, Line { permissions, comment }))| Entry {
+                key: *key,
+                node: *node,
+                permissions: *permissions,
+                comment: comment.clone(),
+            })
             .collect()
     }
 
@@ -265,6 +299,19 @@ impl State {
         }
     }
 
+    fn rights(&self, node: NodeId, key: &PublicKey) -> Rights {
+        if let Err(denied) = self.check(node, key) {
+            let has_other =
+                self.tables.nodes.get(&node).is_some_and(|keys| {
+                    keys.iter().any(|other| other != key && !self.revoked.contains(other))
+                });
+            return if has_other { Rights::Retired(denied) } else { Rights::Refused(denied) };
+        }
+        let lines = self.tables.keys.get(key);
+        let line = lines.and_then(|lines| lines.get(&Some(node)).or_else(|| lines.get(&None)));
+        Rights::Granted(line.map_or_else(Permissions::default, |line| line.permissions))
+    }
+
     fn insert(&mut self, entry: Entry) {
         if let Some(node) = entry.node {
             self.learned.remove(&node);
@@ -297,7 +344,8 @@ impl Tables {
         if let Some(node) = entry.node {
             self.nodes.entry(node).or_default().insert(entry.key);
         }
-        self.keys.entry(entry.key).or_default().insert(entry.node, entry.comment);
+        let line = Line { permissions: entry.permissions, comment: entry.comment };
+        self.keys.entry(entry.key).or_default().insert(entry.node, line);
     }
 
     fn remove(&mut self, key: &PublicKey) -> bool {
@@ -310,9 +358,20 @@ impl Tables {
 }
 
 fn parse_line(line: &str) -> Result<Entry, String> {
-    let (node, rest) = line.split_once(char::is_whitespace).ok_or("expected: node-id|* key [comment]")?;
-    let rest = rest.trim_start();
-    let (key, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let (node, rest) =
+        line.split_once(char::is_whitespace).ok_or("expected: node-id|* key [may=permissions] [comment]")?;
+    let word = |text: &str| match text.trim_start().split_once(char::is_whitespace) {
+        Some((word, rest)) => (word.to_owned(), rest.trim().to_owned()),
+        None => (text.trim().to_owned(), String::new()),
+    };
+    let (key, rest) = word(rest);
+    let (permissions, comment) = match rest.strip_prefix("may=") {
+        Some(rest) => {
+            let (names, comment) = word(rest);
+            (names.parse().map_err(|error| format!("{error}"))?, comment)
+        }
+        None => (Permissions::default(), rest),
+    };
     let node = match node {
         "*" => None,
         id => Some(id.parse().map_err(|error| format!("{error}, or *"))?),
@@ -321,7 +380,7 @@ fn parse_line(line: &str) -> Result<Entry, String> {
     if key.is_zero() {
         return Err(Denied::ZeroKey.to_string());
     }
-    Ok(Entry { key, node, comment: comment.trim().into() })
+    Ok(Entry { key, node, permissions, comment })
 }
 
 impl fmt::Display for Entry {
@@ -330,6 +389,9 @@ impl fmt::Display for Entry {
         match self.node {
             Some(node) => write!(f, "{node} {}", self.key.to_hex())?,
             None => write!(f, "* {}", self.key.to_hex())?,
+        }
+        if self.permissions != Permissions::default() || self.comment.starts_with("may=") {
+            write!(f, " may={}", self.permissions)?;
         }
         if !self.comment.is_empty() {
             f.write_str(" ")?;
@@ -358,7 +420,7 @@ mod tests {
     }
 
     fn entry(id: Option<u16>, byte: u8) -> Entry {
-        Entry { key: key(byte), node: id.map(node), comment: String::new() }
+        Entry::new(key(byte), id.map(node))
     }
 
     #[test]
@@ -407,8 +469,42 @@ mod tests {
         assert_eq!(list.admit(node(1), &key(1)), Ok(()));
         assert_eq!(list.admit(node(1), &key(2)), Ok(()));
         assert!(list.revoke(&key(1)));
-        assert_eq!(list.check(node(1), &key(1)), Err(Denied::UnknownKey));
+        assert_eq!(list.check(node(1), &key(1)), Err(Denied::Revoked));
+        assert_eq!(list.rights(node(1), &key(1)), Rights::Retired(Denied::Revoked));
         assert_eq!(list.check(node(1), &key(2)), Ok(()));
+        assert!(list.revoke(&key(2)) && !list.revoke(&key(2)));
+        assert_eq!(list.rights(node(1), &key(2)), Rights::Refused(Denied::Revoked));
+        // No list brings them back, only a decision about the key does.
+        list.replace([entry(Some(1), 1)]);
+        assert_eq!(list.check(node(1), &key(1)), Err(Denied::Revoked));
+        assert_eq!(list.revoked(), [key(1), key(2)]);
+        list.allow(entry(Some(1), 1));
+        assert_eq!(list.check(node(1), &key(1)), Ok(()));
+    }
+
+    #[test]
+    fn s16_a_line_says_what_a_peer_may_do() {
+        let hex = [1, 2, 3].map(|byte| key(byte).to_hex());
+        let text = format!(
+            "1 {} may=lookup,monitor the dashboard\n* {} may=none\n2 {} may=all\n3 {} maybe not\n",
+            hex[0], hex[1], hex[1], hex[2]
+        );
+        let entries = Allowlist::parse(&text).unwrap();
+        let shown: Vec<_> = entries.iter().map(Entry::to_string).collect();
+        assert_eq!(shown.join("\n") + "\n", text);
+        let list = Allowlist::strict(entries);
+        let check = |id, byte, expected: &str| {
+            let granted = Rights::Granted(expected.parse().unwrap());
+            assert_eq!(list.rights(node(id), &key(byte)), granted, "{id} {byte}");
+        };
+        check(1, 1, "lookup,monitor");
+        check(2, 2, "all");
+        check(9, 2, "none");
+        check(3, 3, "send,lookup,monitor,spawn,kill,exit_signals");
+        assert_eq!(list.rights(node(2), &key(1)), Rights::Retired(Denied::KeyPinnedElsewhere));
+        assert_eq!(list.rights(node(9), &key(9)), Rights::Refused(Denied::UnknownKey));
+        let open = Allowlist::open();
+        assert_eq!(open.rights(node(1), &key(1)), Rights::Granted(Permissions::default()));
     }
 
     #[test]

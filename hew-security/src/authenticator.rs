@@ -1,6 +1,6 @@
 //! What a node asks of whoever authenticates its links, and the verbs of one handshake.
 
-use crate::{HandshakeError, Opener, PublicKey, Sealer};
+use crate::{Denied, HandshakeError, Opener, Permissions, PublicKey, Sealer};
 use hew_wire::{Extension, Hello, NodeId, Refusal, schema_hash};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,33 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// Begins a handshake on a connection that the other side opened.
     fn accept(&self, setup: Setup) -> Self::Handshake;
+
+    /// What a peer may do that has come through a handshake. Asked when its link comes up, and again after each change of
+    /// [`generation`](Authenticator::generation).
+    fn rights(&self, _peer: &Peer) -> Rights {
+        Rights::Granted(Permissions::default())
+    }
+
+    /// A number that grows whenever [`rights`](Authenticator::rights) may answer something else than before.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// Trusts a key no more, until it is allowed again by hand. Returns whether that is news.
+    fn revoke(&self, _key: &PublicKey) -> bool {
+        false
+    }
+}
+
+/// What a connected peer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// It is welcome, and may do this.
+    Granted(Permissions),
+    /// Its key is not welcome any more, but another one of its node is: it may come back with that.
+    Retired(Denied),
+    /// It is not welcome any more.
+    Refused(Denied),
 }
 
 /// What a handshake needs to know about this node and this connection.

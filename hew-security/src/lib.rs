@@ -40,6 +40,7 @@ mod key;
 mod key_file;
 mod noise;
 mod noise_xx;
+mod permissions;
 mod policy;
 mod primitives;
 mod record;
@@ -51,13 +52,14 @@ pub use allowlist_file::{
     ALLOWLIST_FILE_BYTES_MAX, AllowlistFile, AllowlistFileError, AllowlistFileProblem, Reload,
 };
 pub use authenticator::{
-    Admission, Authenticator, DEADLINE_DEFAULT, Established, Handshake, HandshakeOutput, Peer, Setup,
+    Admission, Authenticator, DEADLINE_DEFAULT, Established, Handshake, HandshakeOutput, Peer, Rights, Setup,
 };
 pub use error::{HandshakeError, Stage};
 pub use exchange::{Exchange, UNPROVEN_BYTES_MAX};
 pub use key::{InvalidKey, PublicKey, StaticKeypair};
 pub use key_file::{KEY_FILE_BYTES, KeyFileError, KeyFileProblem, Overwrite};
 pub use noise_xx::NoiseXx;
+pub use permissions::{Permission, Permissions, UnknownPermission};
 pub use policy::Policy;
 pub use record::{
     Opener, RECORD_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX, RECORDS_MAX, REKEY_RECORDS, RecordError, Sealer,

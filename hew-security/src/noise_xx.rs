@@ -4,7 +4,7 @@ use crate::cipher::aes_is_fast;
 use crate::exchange::{Exchange, Identity, Side};
 use crate::policy::Rules;
 use crate::primitives::{Computations, Entropy};
-use crate::{Allowlist, Authenticator, Policy, PublicKey, Setup, StaticKeypair};
+use crate::{Allowlist, Authenticator, Peer, Permissions, Policy, PublicKey, Rights, Setup, StaticKeypair};
 use hew_wire::feature;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -132,6 +132,23 @@ impl Authenticator for NoiseXx {
 
     fn accept(&self, setup: Setup) -> Exchange {
         self.begin(Side::Listener, setup)
+    }
+
+    /// As the allowlist says. Who has not proven a key, which the [`Policy`] lets happen on local addresses only, has the
+    /// default permissions.
+    fn rights(&self, peer: &Peer) -> Rights {
+        match peer.proven {
+            true => self.shared.allowlist.rights(peer.node, &peer.key),
+            false => Rights::Granted(Permissions::default()),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.allowlist.generation()
+    }
+
+    fn revoke(&self, key: &PublicKey) -> bool {
+        self.shared.allowlist.revoke(key)
     }
 }
 

@@ -337,8 +337,8 @@ fn s11_a_key_removed_during_the_handshake_does_not_get_in() {
         };
         link = link.run_with(usize::MAX, &mut revoke);
         let expected = match remove_from_listener {
-            true => ("refused_not_allowed", "unknown_key"),
-            false => ("unknown_key", "closed"),
+            true => ("refused_not_allowed", "revoked_key"),
+            false => ("revoked_key", "closed"),
         };
         assert_eq!(link.reasons(), expected);
         let refuser = if remove_from_listener { &link.listener } else { &link.dialer };

@@ -85,11 +85,38 @@ pub enum Control {
         /// The actor.
         target: Pid,
     },
+    /// The receiving node lacks a permission for something that it did. Said now and then, not each time.
+    #[serde(rename = "denied")]
+    Denied {
+        /// The name of the permission.
+        #[serde(rename = "what")]
+        permission: String,
+        /// What it was done to; 0 if that was no actor.
+        target: Pid,
+    },
+    /// A key is not to be trusted any more. From a node with the permission for it.
+    #[serde(rename = "revoke")]
+    Revoke {
+        /// The key, in 64 hexadecimal digits.
+        key: String,
+    },
 }
 
 /// The tags of [`Control`], in the order of its variants.
-pub const CONTROL_TAGS: [&str; 10] =
-    ["member", "registry", "monitor", "demonitor", "down", "link", "unlink", "exit", "stop", "kill"];
+pub const CONTROL_TAGS: [&str; 12] = [
+    "member",
+    "registry",
+    "monitor",
+    "demonitor",
+    "down",
+    "link",
+    "unlink",
+    "exit",
+    "stop",
+    "kill",
+    "denied",
+    "revoke",
+];
 
 impl Control {
     /// Appends the message to `out`.
@@ -182,6 +209,8 @@ mod tests {
             Control::Exit { from: a, to: b, reason: ExitReason::Killed },
             Control::Stop { target: b },
             Control::Kill { target: b },
+            Control::Denied { permission: "monitor".into(), target: b },
+            Control::Revoke { key: "5".repeat(64) },
         ]
     }
 

@@ -27,6 +27,9 @@ pub enum ExitReason {
     /// Its node is down, left the cluster, or cannot be reached.
     #[serde(rename = "node_down")]
     NodeDown,
+    /// Its node does not let this one watch it or be linked to it.
+    #[serde(rename = "not_allowed")]
+    NotAllowed,
 }
 
 impl ExitReason {
@@ -54,6 +57,7 @@ impl ExitReason {
             ExitReason::Linked(_) => -3,
             ExitReason::NoProcess => -16,
             ExitReason::NodeDown => -17,
+            ExitReason::NotAllowed => -18,
         }
     }
 }
@@ -75,6 +79,7 @@ impl fmt::Display for ExitReason {
             ExitReason::Linked(text) => write!(f, "linked actor ended: {}", text.escape_debug()),
             ExitReason::NoProcess => f.write_str("no such process"),
             ExitReason::NodeDown => f.write_str("node down"),
+            ExitReason::NotAllowed => f.write_str("not allowed by its node"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Why a command failed, and the exit code that says so.
 
 use hew_node::{AskError, ConnectError, LookupError, RegisterError, StartError};
-use hew_security::{AllowlistError, KeyFileError};
+use hew_security::{AllowlistFileError, KeyFileError};
 use std::fmt;
 
 /// The kinds of failure; each has an exit code of its own.
@@ -71,8 +71,8 @@ impl From<KeyFileError> for Failure {
     }
 }
 
-impl From<AllowlistError> for Failure {
-    fn from(error: AllowlistError) -> Failure {
+impl From<AllowlistFileError> for Failure {
+    fn from(error: AllowlistFileError) -> Failure {
         Failure::usage(error)
     }
 }

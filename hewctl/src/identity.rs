@@ -1,14 +1,9 @@
 //! Who a node is and whom it talks to, from the files that the operator names.
 
 use crate::failure::Failure;
-use hew_node::{Allowlist, StaticKeypair};
+use hew_node::{Allowlist, AllowlistFile, NodeBuilder, StaticKeypair};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// Largest allowlist file: room for [`hew_security::ALLOWLIST_ENTRIES_MAX`] lines with comments.
-const ALLOWLIST_BYTES_MAX: u64 = 32 << 20;
 
 /// Whom a node talks to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +39,20 @@ impl Access {
         Access::from_settings(allow, open).map_err(|failure| failure.of("HEW_ALLOW and HEW_OPEN"))
     }
 
-    /// The list, read from its file.
+    /// The list as it is now.
     pub(crate) fn allowlist(&self) -> Result<Allowlist, Failure> {
         match self {
-            Access::Strict(path) => read_allowlist(path),
+            Access::Strict(path) => Ok(Allowlist::strict(Allowlist::load(path)?)),
             Access::Open => Ok(Allowlist::open()),
         }
+    }
+
+    /// Gives a node its key, and the list, which it follows if that is in a file.
+    pub(crate) fn apply(&self, builder: NodeBuilder, keypair: StaticKeypair) -> Result<NodeBuilder, Failure> {
+        Ok(match self {
+            Access::Strict(path) => builder.identity_with_file(keypair, AllowlistFile::load(path)?),
+            Access::Open => builder.identity(keypair, Allowlist::open()),
+        })
     }
 }
 
@@ -61,22 +64,6 @@ pub(crate) fn read_key(path: &Path) -> Result<StaticKeypair, Failure> {
 /// A key for this process only.
 pub(crate) fn ephemeral_key() -> Result<StaticKeypair, Failure> {
     StaticKeypair::generate().map_err(|error| Failure::failed(format_args!("no key could be made: {error}")))
-}
-
-/// Reads a strict allowlist.
-pub(crate) fn read_allowlist(path: &Path) -> Result<Allowlist, Failure> {
-    let whose = || format!("allowlist {}", path.display());
-    let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(ALLOWLIST_BYTES_MAX + 1).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = read().map_err(|error: std::io::Error| Failure::failed(error).of(whose()))?;
-    if text.len() as u64 > ALLOWLIST_BYTES_MAX {
-        return Err(Failure::failed(format_args!("is larger than {ALLOWLIST_BYTES_MAX} bytes")).of(whose()));
-    }
-    let entries = Allowlist::parse(&text).map_err(|error| Failure::from(error).of(path.display()))?;
-    Ok(Allowlist::strict(entries))
 }
 
 #[cfg(test)]
@@ -97,9 +84,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("allow");
         std::fs::write(&path, "# mine\n1 zz\n").unwrap();
-        let text = read_allowlist(&path).unwrap_err().text;
+        let read = |path: PathBuf| Access::Strict(path).allowlist().unwrap_err().text;
+        let text = read(path.clone());
         assert!(text.contains(&path.display().to_string()) && text.contains("line 2"), "{text}");
-        let missing = read_allowlist(&directory.path().join("none")).unwrap_err().text;
+        let missing = read(directory.path().join("none"));
         assert!(missing.contains("none") && missing.contains("No such file"), "{missing}");
     }
 }

@@ -34,10 +34,8 @@ async fn start(settings: &Settings) -> Result<(Node, PublicKey), Failure> {
         None => identity::ephemeral_key()?,
     };
     let key = keypair.public();
-    let mut builder = Node::builder(settings.id)
-        .listen(&settings.listen)
-        .swim(settings.preset.swim())
-        .identity(keypair, settings.access.allowlist()?);
+    let builder = Node::builder(settings.id).listen(&settings.listen).swim(settings.preset.swim());
+    let mut builder = settings.access.apply(builder, keypair)?;
     if let Some(name) = &settings.name {
         builder = builder.name(name);
     }

@@ -55,10 +55,8 @@ impl Cluster {
     pub fn new(seed: u64) -> Cluster {
         let simulation = Simulation::new(seed);
         let runtime = simulation.runtime();
-        let entry = |node: u16| Entry {
-            key: danger::keypair_from_seed(u64::from(node)).public(),
-            node: Some(NodeId::from_raw(node)),
-            comment: String::new(),
+        let entry = |node: u16| {
+            Entry::new(danger::keypair_from_seed(u64::from(node)).public(), Some(NodeId::from_raw(node)))
         };
         let log = Log { start: runtime.now(), runtime, lines: Arc::default() };
         let allowlist = (1..=NODES_MAX).map(entry).collect();

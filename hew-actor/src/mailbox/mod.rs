@@ -523,9 +523,11 @@ impl<M> Mailbox<M> {
         let before = Word(state.word());
         let end = match reason {
             ExitReason::Normal | ExitReason::Killed => Lifecycle::Stopped,
-            ExitReason::Crashed(_) | ExitReason::Linked(_) | ExitReason::NoProcess | ExitReason::NodeDown => {
-                Lifecycle::Crashed
-            }
+            ExitReason::Crashed(_)
+            | ExitReason::Linked(_)
+            | ExitReason::NoProcess
+            | ExitReason::NodeDown
+            | ExitReason::NotAllowed => Lifecycle::Crashed,
         };
         state.set_word(before.with_end(end).checked_after(before).0);
         drop(state);

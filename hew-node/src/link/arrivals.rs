@@ -31,6 +31,9 @@ impl Arrivals {
         payload: &[u8],
         rest: &[u8],
     ) {
+        if !shared.may_send(peer, head) {
+            return;
+        }
         match self.inbox(shared, head, rest) {
             Some(inbox) => {
                 let crossing = Crossing::incoming(shared, peer.node, head.reply);

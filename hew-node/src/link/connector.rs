@@ -115,11 +115,19 @@ where
         encrypted: bool,
         (address, seed): (Option<String>, Option<String>),
     ) -> Result<Link<R, W>, String> {
-        let (peer, agreed) = gate.agreed(proven, theirs, encrypted).ok_or("no hello was admitted")?;
+        let generation = core.authenticator.generation();
+        let (peer, agreed) = gate.agreed(proven, theirs, encrypted)?;
         let close = Arc::new(Event::new());
         let attached = core.attach(&peer, agreed, theirs, address, seed, Arc::clone(&close))?;
         let is_member = theirs.role == Role::Member && core.shared.role == Role::Member;
         core.shared.count_connection(attached.resumed);
+        if core.authenticator.generation() != generation {
+            // Whoever looks at all connections may have looked before this was one.
+            core.check_rights(&peer);
+        }
+        if is_member && !attached.resumed {
+            core.pass_revocations_on(&peer);
+        }
         Ok(Link { peer, wires, attached, close, is_member })
     }
 

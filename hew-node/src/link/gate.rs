@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::shared::FRAME_EXTRA_BYTES;
 use crate::stack::Stack;
 use hew_cluster::Membership;
-use hew_security::{Admission, HandshakeError};
+use hew_security::{Admission, Authenticator, HandshakeError, Rights};
 use hew_wire::{Extension, Hello, NodeId, PROTOCOL_VERSION, Refusal, RefusalStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,8 +46,15 @@ impl<'a, S: Stack> LinkGate<'a, S> {
         peer: &hew_security::Peer,
         theirs: &Extension,
         encrypted: bool,
-    ) -> Option<(Arc<Peer>, Agreed)> {
-        let (known, ours) = (self.peer.clone()?, self.ours.as_ref()?);
+    ) -> Result<(Arc<Peer>, Agreed), String> {
+        let (Some(known), Some(ours)) = (self.peer.clone(), self.ours.as_ref()) else {
+            return Err("no hello was admitted".into());
+        };
+        let permissions = match self.core.authenticator.rights(peer) {
+            Rights::Granted(permissions) => permissions,
+            // Since the handshake looked.
+            Rights::Retired(denied) | Rights::Refused(denied) => return Err(self.core.refusal(peer, denied)),
+        };
         let is_same_start = known.incarnation() == Some(theirs.incarnation);
         let resumed = is_same_start && ours.session != 0 && ours.session == theirs.session;
         let session = if resumed { ours.session } else { ours.fresh.wrapping_add(theirs.fresh).max(1) };
@@ -60,9 +67,10 @@ impl<'a, S: Stack> LinkGate<'a, S> {
             resumed,
             session,
             received: theirs.received,
+            permissions,
             compression: self.core.shared.compression.with(theirs.compression),
         };
-        Some((known, agreed))
+        Ok((known, agreed))
     }
 
     /// The node at the other end, if the dial was given up because there is a connection to it already.

@@ -5,6 +5,7 @@ use super::compressing::Attempts;
 use super::incoming::Incoming;
 use super::outgoing::{NeverSent, Outgoing, Room};
 pub(crate) use super::session::{Agreed, AttachError, Attached, Connection, LinkInfo, PushError, Standing};
+use crate::rights::PeerRights;
 use event_listener::{Event, EventListener};
 use hew_security::PublicKey;
 use hew_transport::Addr;
@@ -85,6 +86,7 @@ pub(crate) struct Peer {
     /// queued under it is for the session that agreed.
     is_compressing: AtomicBool,
     attempts: Attempts,
+    rights: PeerRights,
     /// `Standing::Gone`, for senders that hold no lock.
     gone: AtomicBool,
 }
@@ -128,6 +130,7 @@ impl Peer {
             writes: AtomicU64::new(0),
             is_compressing: AtomicBool::new(false),
             attempts: Attempts::default(),
+            rights: PeerRights::default(),
             gone: AtomicBool::new(true),
         }
     }
@@ -217,6 +220,11 @@ impl Peer {
     /// Whether the peer reads compressed payloads.
     pub(crate) fn is_compressing(&self) -> bool {
         self.is_compressing.load(Ordering::Relaxed)
+    }
+
+    /// What the peer may do here.
+    pub(crate) fn rights(&self) -> &PeerRights {
+        &self.rights
     }
 
     /// What became of the last attempts to compress something for this peer.
@@ -436,6 +444,7 @@ impl Peer {
         state.standing = Standing::Reachable;
         state.incarnation = Some(agreed.incarnation);
         state.public_key = Some(agreed.public_key);
+        self.rights.set(agreed.permissions);
         self.payload_bytes_max.store(agreed.payload_bytes_max, Ordering::Relaxed);
         let (generation, compression) = (state.generation, state.compression);
         state.connection = Some(Connection {
@@ -580,6 +589,20 @@ impl Peer {
         self.room.notify(usize::MAX);
     }
 
+    /// Whom the current connection was made with.
+    pub(crate) fn proven(&self) -> Option<hew_security::Peer> {
+        let state = lock(&self.state);
+        let connection = state.connection.as_ref()?;
+        Some(hew_security::Peer { node: self.node, key: state.public_key?, proven: connection.encrypted })
+    }
+
+    /// Ends the current connection without a word; the session stays.
+    pub(crate) fn close(&self) {
+        if let Some(connection) = &lock(&self.state).connection {
+            connection.close.notify(usize::MAX);
+        }
+    }
+
     pub(crate) fn set_dialing(&self, dialing: bool) {
         lock(&self.state).dialing = dialing;
     }
@@ -640,6 +663,7 @@ fn lane_of(source: Pid) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hew_security::Permissions;
 
     #[test]
     fn what_was_compressed_for_a_session_is_not_queued_for_the_next() {
@@ -655,6 +679,7 @@ mod tests {
                 resumed,
                 session,
                 received: 0,
+                permissions: Permissions::default(),
                 compression,
             };
             let now = hew_actor::Simulation::new(0).runtime().now();

@@ -3,7 +3,7 @@
 use super::block::Lost;
 use super::outgoing::{Full, NeverSent};
 use event_listener::Event;
-use hew_security::PublicKey;
+use hew_security::{Permissions, PublicKey};
 use hew_wire::compression::Compression;
 use hew_wire::{Incarnation, NodeId};
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub(crate) struct Agreed {
     pub(crate) session: u64,
     /// With `resumed`: how many frames the peer has received in it.
     pub(crate) received: u64,
+    /// What the peer may do here.
+    pub(crate) permissions: Permissions,
     /// What both sides want; a session that goes on keeps what it began with.
     pub(crate) compression: Compression,
 }

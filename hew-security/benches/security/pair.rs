@@ -56,11 +56,7 @@ impl Pair {
             reason = "an `Instant` has no other origin; which one does not matter"
         )]
         let now = Instant::now();
-        let entry = |id: u16| Entry {
-            key: keypair_from_seed(id.into()).public(),
-            node: Some(NodeId::from_raw(id)),
-            comment: String::new(),
-        };
+        let entry = |id: u16| Entry::new(keypair_from_seed(id.into()).public(), Some(NodeId::from_raw(id)));
         let node = |id| Node::new(id, Allowlist::strict([entry(1), entry(2)]), now, &finish);
         Pair { dialer: node(1), listener: node(2) }
     }

@@ -19,7 +19,7 @@ pub(crate) fn keypair(id: u16) -> StaticKeypair {
 }
 
 pub(crate) fn entry(id: u16) -> Entry {
-    Entry { key: keypair(id).public(), node: Some(node(id)), comment: String::new() }
+    Entry::new(keypair(id).public(), Some(node(id)))
 }
 
 /// Nodes 1 to 3, each with its key.

@@ -28,6 +28,12 @@ fn actors() -> Vec<Sample> {
         ),
         Sample::control("stop", "stop 2.84281096", Control::Stop { target }),
         Sample::control("kill", "kill 2.84281096", Control::Kill { target }),
+        Sample::control(
+            "denied",
+            "may not kill 2.84281096",
+            Control::Denied { permission: "kill".into(), target },
+        ),
+        Sample::control("revoke", "revoke a key", Control::Revoke { key: "0123456789abcdef".repeat(4) }),
     ]
 }
 
@@ -43,6 +49,7 @@ fn ends() -> Vec<Sample> {
         down("linked", ExitReason::linked("1.7: killed")),
         down("no_process", ExitReason::NoProcess),
         down("node_down", ExitReason::NodeDown),
+        down("not_allowed", ExitReason::NotAllowed),
     ]
 }
 

@@ -102,7 +102,8 @@ impl<'a> Story<'a> {
             let keypair = identity::ephemeral_key()?;
             let (key, path) = (keypair.public(), self.key_path(node));
             keypair.save(path, Overwrite::Refuse)?;
-            let entry = Entry { key, node: Some(NodeId::from_raw(node)), comment: format!("demo-{node}") };
+            let entry =
+                Entry { comment: format!("demo-{node}"), ..Entry::new(key, Some(NodeId::from_raw(node))) };
             lines.push_str(&format!("{entry}\n"));
             self.keys.insert(node, key);
         }

@@ -91,13 +91,8 @@ impl Stage {
             (EVIL, key.public),
             (ACCOMPLICE, accomplice.public),
         ];
-        let allowlist = || {
-            Allowlist::strict(entries.map(|(node, key)| Entry {
-                key,
-                node: Some(NodeId::from_raw(node)),
-                comment: String::new(),
-            }))
-        };
+        let allowlist =
+            || Allowlist::strict(entries.map(|(node, key)| Entry::new(key, Some(NodeId::from_raw(node)))));
         // The target reads what is compressed; the healthy node wants none of it.
         let start = |node: u16, keypair: StaticKeypair, compression, seed: Option<String>| {
             let mut builder = Node::builder(NodeId::from_raw(node))
