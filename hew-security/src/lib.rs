@@ -46,6 +46,12 @@ mod primitives;
 mod record;
 
 pub mod danger;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
+
+// The tests of the kit share their drivers with the tests outside of the crate, which know it by this name.
+#[cfg(test)]
+extern crate self as hew_security;
 
 pub use allowlist::{ALLOWLIST_ENTRIES_MAX, Allowlist, AllowlistError, Denied, Entry};
 pub use allowlist_file::{

@@ -34,6 +34,14 @@ fn both_sides_learn_who_the_other_is() {
 }
 
 #[test]
+fn drivers_can_rely_on_noise_and_on_plaintext() {
+    driver::check_all(noise, remote);
+    driver::check_all(|id| noise(id).without_aes(), local);
+    driver::check_all(|_| Plaintext::on_local_addresses(), local);
+    driver::check_all(|_| Plaintext::to_remote_addresses_too(), remote);
+}
+
+#[test]
 fn each_offer_of_ciphers_gives_a_link() {
     // On a machine without the instructions all four are the same.
     let best = noise(1).features() & feature::AES_256_GCM;

@@ -1,6 +1,8 @@
 //! Two handshakes and the wire between them, in memory.
 #![allow(dead_code, clippy::unwrap_used)] // Each test program uses its part; a failure here fails the test.
 
+pub(crate) mod driver;
+
 use hew_security::danger::keypair_from_seed;
 use hew_security::{
     Admission, Allowlist, Authenticator, Entry, Established, Exchange, Handshake, HandshakeError,
@@ -65,8 +67,8 @@ pub(crate) fn start() -> Instant {
 }
 
 /// One side, what it was told and what it did.
-pub(crate) struct End {
-    pub(crate) handshake: Exchange,
+pub(crate) struct End<H = Exchange> {
+    pub(crate) handshake: H,
     pub(crate) says: Extension,
     /// Refuses the peer's hello.
     pub(crate) refuse_hello: Option<Refusal>,
@@ -82,8 +84,8 @@ pub(crate) struct End {
     pub(crate) incoming: Vec<u8>,
 }
 
-impl End {
-    pub(crate) fn new(handshake: Exchange, says: Extension) -> End {
+impl<H: Handshake> End<H> {
+    pub(crate) fn new(handshake: H, says: Extension) -> End<H> {
         End {
             handshake,
             says,
@@ -98,12 +100,12 @@ impl End {
         }
     }
 
-    pub(crate) fn dialer(authenticator: &impl Authenticator<Handshake = Exchange>, setup: Setup) -> End {
+    pub(crate) fn dialer(authenticator: &impl Authenticator<Handshake = H>, setup: Setup) -> End<H> {
         let says = extension(setup.node.raw());
         End::new(authenticator.dial(setup), says)
     }
 
-    pub(crate) fn listener(authenticator: &impl Authenticator<Handshake = Exchange>, setup: Setup) -> End {
+    pub(crate) fn listener(authenticator: &impl Authenticator<Handshake = H>, setup: Setup) -> End<H> {
         let says = extension(setup.node.raw());
         End::new(authenticator.accept(setup), says)
     }
@@ -181,34 +183,36 @@ impl End {
 }
 
 /// A dialer, a listener, and the bytes between them.
-pub(crate) struct Link {
-    pub(crate) dialer: End,
-    pub(crate) listener: End,
+pub(crate) struct Link<H = Exchange> {
+    pub(crate) dialer: End<H>,
+    pub(crate) listener: End<H>,
 }
 
 /// Changes bytes on the way: whether the dialer sent them, their place in the stream, the bytes.
 pub(crate) type Tamper<'a> = &'a mut dyn FnMut(bool, usize, &mut Vec<u8>);
 
 impl Link {
-    pub(crate) fn new(dialer: End, listener: End) -> Link {
-        Link { dialer, listener }
-    }
-
     /// Node 1 dials node 2, both with Noise and the allowlist.
     pub(crate) fn noise() -> Link {
         Link::new(End::dialer(&noise(1), remote(1)), End::listener(&noise(2), remote(2)))
     }
+}
+
+impl<H: Handshake> Link<H> {
+    pub(crate) fn new(dialer: End<H>, listener: End<H>) -> Link<H> {
+        Link { dialer, listener }
+    }
 
     /// Runs until nothing moves any more.
-    pub(crate) fn run(self) -> Link {
+    pub(crate) fn run(self) -> Link<H> {
         self.run_with(usize::MAX, &mut |_, _, _| {})
     }
 
-    pub(crate) fn run_with(self, chunk: usize, tamper: Tamper<'_>) -> Link {
+    pub(crate) fn run_with(self, chunk: usize, tamper: Tamper<'_>) -> Link<H> {
         self.run_in_chunks(&mut || chunk, tamper)
     }
 
-    pub(crate) fn run_in_chunks(mut self, chunk: &mut dyn FnMut() -> usize, tamper: Tamper<'_>) -> Link {
+    pub(crate) fn run_in_chunks(mut self, chunk: &mut dyn FnMut() -> usize, tamper: Tamper<'_>) -> Link<H> {
         loop {
             let mut moved = false;
             for from_dialer in [true, false] {
