@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod honest;
 pub mod mutate;
 pub mod seeds;
 mod targets;
@@ -41,8 +42,14 @@ pub const TARGETS: &[Target] = &[
     Target { name: "verdict", run: targets::verdict, seeds: seeds::verdicts, mutations: 3000 },
     Target { name: "extension", run: targets::extension, seeds: seeds::extensions, mutations: 5000 },
     Target { name: "handshake", run: targets::handshake, seeds: seeds::handshakes, mutations: 300 },
+    Target { name: "responder", run: targets::responder, seeds: seeds::responders, mutations: 300 },
+    Target { name: "initiator", run: targets::initiator, seeds: seeds::initiators, mutations: 300 },
+    Target { name: "records", run: targets::records, seeds: seeds::records, mutations: 5000 },
     Target { name: "reassembly", run: targets::reassembly, seeds: seeds::reassemblies, mutations: 5000 },
     Target { name: "address", run: targets::address, seeds: seeds::addresses, mutations: 5000 },
+    Target { name: "key_file", run: targets::key_file, seeds: seeds::key_files, mutations: 1000 },
+    Target { name: "allowlist", run: targets::allowlist, seeds: seeds::allowlists, mutations: 5000 },
+    Target { name: "allowlist_file", run: targets::allowlist_file, seeds: seeds::allowlists, mutations: 1000 },
 ];
 
 /// The target that the environment names.

@@ -1,5 +1,8 @@
 //! What each target begins with: the golden bytes of the protocol, and some that are made.
 
+use crate::honest::{self, Cipher};
+use hew_security::danger::keypair_from_seed;
+use hew_security::{Overwrite, StaticKeypair};
 use hew_wire::compression::Compressor;
 use hew_wire::frame::{
     FRAME_HEADER_BYTES, FragmentHead, FrameKind, MessageHead, ReplyHead, write_frame, write_number,
@@ -135,6 +138,82 @@ pub(crate) fn handshakes() -> Vec<Vec<u8>> {
     // The first byte says who it is that hears it, and in which pieces.
     let seeds = [dialer, listener, refused].into_iter().chain(noise);
     seeds.flat_map(|bytes| [0xfc, 0xfd, 0xfe, 0xff, 0].map(|side| [&[side][..], &bytes].concat())).collect()
+}
+
+/// What an honest dialer says. The first byte says whether with AES, and into which pieces it is cut.
+pub(crate) fn responders() -> Vec<Vec<u8>> {
+    conversations(|aes| &honest::talk(aes).from_dialer, 0)
+}
+
+/// What an honest listener answers: a verdict, and then its hello.
+pub(crate) fn initiators() -> Vec<Vec<u8>> {
+    conversations(|aes| &honest::talk(aes).from_listener, 1)
+}
+
+/// Whole, with more behind it, and with a feature that nobody knows and anybody may offer: only Noise notices that one.
+fn conversations(said: impl Fn(bool) -> &'static Vec<u8>, hello: usize) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (aes, pieces) in [(0, 60), (1, 60), (0, 0), (1, 3)] {
+        let said = said(aes == 0);
+        let mut offering = said.clone();
+        offering[hello + 14] ^= 0x80;
+        for bytes in [said.clone(), [said, &b"\0\x10and more"[..]].concat(), offering] {
+            seeds.push([&[aes | pieces << 1], &bytes[..]].concat());
+        }
+    }
+    seeds
+}
+
+/// Streams of records under each cipher and none: whole, with one doubled, two swapped, one dropped, one under another
+/// cipher.
+pub(crate) fn records() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (choice, cipher) in [(0, Cipher::Aes), (1, Cipher::ChaCha), (2, Cipher::Plain)] {
+        let stream = honest::records(cipher);
+        let starts = [0].iter().chain(&stream.ends);
+        let one_by_one: Vec<&[u8]> =
+            starts.zip(&stream.ends).map(|(&start, &end)| &stream.bytes[start..end]).collect();
+        let pick =
+            |order: &[usize]| order.iter().flat_map(|&at| one_by_one[at]).copied().collect::<Vec<u8>>();
+        for order in [&[0, 1, 2, 3, 4, 5, 6][..], &[0, 1, 1, 2], &[0, 2, 1, 3], &[0, 1, 3, 4]] {
+            seeds.push([&[choice + 30], &pick(order)[..]].concat());
+        }
+        seeds.push([&[choice], &stream.bytes[..]].concat());
+        seeds.push([&[(choice + 1) % 3], &stream.bytes[..]].concat());
+    }
+    seeds
+}
+
+/// Key files: good ones, and one with the halves of two.
+pub(crate) fn key_files() -> Vec<Vec<u8>> {
+    let bytes = |pair: StaticKeypair| {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("key");
+        pair.save(&path, Overwrite::Refuse).expect("a key can be saved");
+        fs::read(path).expect("and read")
+    };
+    let (one, two) = (bytes(keypair_from_seed(1)), bytes(keypair_from_seed(2)));
+    let mixed = [&one[..32], &two[32..]].concat();
+    vec![one, two, mixed]
+}
+
+pub(crate) fn allowlists() -> Vec<Vec<u8>> {
+    let hex = |seed: u64| keypair_from_seed(seed).public().to_hex();
+    let text = |lines: &[String]| lines.join("\n").into_bytes();
+    vec![
+        text(&[
+            "# two of a kind".into(),
+            format!("1 {} till", hex(1)),
+            format!("2\t{}", hex(2)),
+            String::new(),
+        ]),
+        text(&[format!("* {}  anywhere", hex(1)), format!("1 {}", hex(1)), format!("65535 {}\r", hex(1))]),
+        text(&[format!("7 {} old", hex(1)), format!("7 {} new \u{7}", hex(2).to_uppercase())]),
+        text(&[format!("0 {}", hex(1))]),
+        text(&[format!("* {}", "0".repeat(64))]),
+        b"# nobody\n".to_vec(),
+        [&text(&[format!("* {}", hex(3))])[..], b" \xff\n"].concat(),
+    ]
 }
 
 /// Messages in fragments: in order, mixed, too large, cut off by a broken connection; and everything else between them.

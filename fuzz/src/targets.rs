@@ -1,11 +1,15 @@
 //! The bodies of the targets, by what they read.
 
+mod files;
 mod handshake;
 mod link;
+mod noise;
 mod payload;
 
-pub(crate) use handshake::{extension, handshake, hello, verdict};
+pub(crate) use files::{allowlist, allowlist_file, key_file};
+pub(crate) use handshake::{extension, handshake, hear, hello, ours, setup, verdict};
 pub(crate) use link::{control, frames, reassembly};
+pub(crate) use noise::{initiator, records, responder};
 pub(crate) use payload::{decompress, message, value};
 
 use hew_transport::Addr;

@@ -1,11 +1,14 @@
-//! An authenticator for tests of what is built on one: it needs no keys and no randomness, and fails when it is told to.
+//! For tests of what is built on this crate: an authenticator that needs no keys and fails when it is told to, and
+//! records without a handshake.
 //!
 //! Only with the feature `testkit`, which belongs into `[dev-dependencies]`.
 
+use crate::cipher::Suite;
 use crate::exchange::{Exchange, Identity, Side};
 use crate::policy::Rules;
 use crate::primitives::{Computations, Entropy};
-use crate::{Admission, Authenticator, Handshake, HandshakeError, HandshakeOutput, Policy, PublicKey, Setup};
+use crate::{Admission, Authenticator, Handshake, HandshakeError, HandshakeOutput};
+use crate::{Opener, Policy, PublicKey, Sealer, Setup};
 use hew_wire::Refusal;
 use std::collections::VecDeque;
 use std::fmt;
@@ -123,6 +126,14 @@ impl Authenticator for Scripted {
     fn accept(&self, setup: Setup) -> ScriptedHandshake {
         Scripted::begin(Side::Listener, self.fates().accepts.pop_front(), setup)
     }
+}
+
+/// Both ends of one direction of a link: with AES-256-GCM (`true`) or ChaCha20-Poly1305 and this key, or without
+/// encryption. Any machine has both ciphers here.
+pub fn direction(protection: Option<(bool, [u8; 32])>) -> (Sealer, Opener) {
+    let Some((aes, key)) = protection else { return (Sealer::plain(), Opener::plain()) };
+    let suite = if aes { Suite::Aes256Gcm } else { Suite::ChaCha20Poly1305 };
+    (Sealer::sealed(suite, &key), Opener::sealed(suite, &key))
 }
 
 /// A handshake of [`Scripted`].

@@ -46,17 +46,23 @@ pub(crate) fn extension(bytes: &[u8]) {
 pub(crate) fn handshake(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let piece = 1 + usize::from(choice >> 2) * 5;
-    let setup = || Setup { peer_is_local: true, ..Setup::new(start(), NodeId::from_raw(9)) };
     let noise = || NoiseXx::new(keypair_from_seed(9), Allowlist::open());
-    match choice & 3 {
-        0 => hear(noise().accept(setup()), bytes, piece),
-        1 => hear(noise().dial(setup()), bytes, piece),
-        2 => hear(Plaintext::on_local_addresses().accept(setup()), bytes, piece),
-        _ => hear(Plaintext::on_local_addresses().dial(setup()), bytes, piece),
-    }
+    let _ = match choice & 3 {
+        0 => hear(noise().accept(setup(9)), bytes, piece),
+        1 => hear(noise().dial(setup(9)), bytes, piece),
+        2 => hear(Plaintext::on_local_addresses().accept(setup(9)), bytes, piece),
+        _ => hear(Plaintext::on_local_addresses().dial(setup(9)), bytes, piece),
+    };
 }
 
-fn hear(mut handshake: impl Handshake, bytes: &[u8], piece: usize) {
+/// What a handshake made of some bytes.
+pub(crate) struct Heard {
+    pub(crate) taken: usize,
+    pub(crate) is_up: bool,
+}
+
+/// Lets a handshake hear `bytes` in pieces of a size, and agrees with whatever it asks.
+pub(crate) fn hear(mut handshake: impl Handshake, bytes: &[u8], piece: usize) -> Heard {
     let mut now = start();
     let mut rest = bytes;
     let mut taken = 0;
@@ -69,10 +75,10 @@ fn hear(mut handshake: impl Handshake, bytes: &[u8], piece: usize) {
                     handshake.handle_admission(now, Admission::Accept { extension })
                 }
                 HandshakeOutput::Confirm { .. } => handshake.handle_confirmation(now, Ok(())),
-                HandshakeOutput::Established(_) => return,
+                HandshakeOutput::Established(_) => return Heard { taken, is_up: true },
             };
             if answered.is_err() {
-                return;
+                return Heard { taken, is_up: false };
             }
         }
         now += Duration::from_millis(1);
@@ -88,9 +94,15 @@ fn hear(mut handshake: impl Handshake, bytes: &[u8], piece: usize) {
         assert!(taken <= 2 * 1024, "{taken} bytes were taken from somebody who has proven nothing");
     }
     let _ = handshake.handle_end();
+    Heard { taken, is_up: false }
 }
 
-fn ours() -> Extension {
+/// What a handshake of node `id` begins with.
+pub(crate) fn setup(id: u16) -> Setup {
+    Setup { peer_is_local: true, ..Setup::new(start(), NodeId::from_raw(id)) }
+}
+
+pub(crate) fn ours() -> Extension {
     Extension {
         incarnation: Incarnation(1),
         node_name: None,
