@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of this workspace that neither the compiler nor clippy knows, one file each.
 
+mod attacks;
 mod calls;
 mod dependencies;
 mod finding;
@@ -52,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             ("words", words::check(&sources)),
             ("dependencies", dependencies::check(&metadata, &sources)),
             ("semantics", semantics::check(&sources)),
+            ("attacks", attacks::check(&sources)),
             ("guide", guide::check(&sources)),
         ],
     )

@@ -119,7 +119,7 @@ async fn start(
     let mut builder = Node::builder(id)
         .name(format!("demo-{id}"))
         .cluster("demo")
-        .identity(identity::read_key(key)?, identity::read_allowlist(allow)?)
+        .identity(identity::read_key(key)?, Access::Strict(allow.into()).allowlist()?)
         .swim(SwimConfig::fast())
         .listen("127.0.0.1:0");
     for address in join {

@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::lexer::{Kind, Token, without_tests};
 use super::source::Source;
+use std::collections::BTreeSet;
 
 /// Where the promises are.
 const PATH: &str = "docs/semantics.md";
@@ -48,6 +49,12 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The names of all tests.
+pub(super) fn names_of_tests(sources: &[Source]) -> BTreeSet<String> {
+    let functions = sources.iter().filter(|source| source.is_rust()).flat_map(test_functions);
+    functions.map(|function| function.name).collect()
 }
 
 impl TestFunction {
