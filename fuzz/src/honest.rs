@@ -41,11 +41,7 @@ pub(crate) struct Talk {
 
 /// An authenticator that makes the same keys in every run, with AES where the machine has it.
 fn authenticator(node: u16, aes: bool) -> NoiseXx {
-    let entry = |id: u16| Entry {
-        key: keypair_from_seed(id.into()).public(),
-        node: Some(NodeId::from_raw(id)),
-        comment: String::new(),
-    };
+    let entry = |id: u16| Entry::new(keypair_from_seed(id.into()).public(), Some(NodeId::from_raw(id)));
     let list = Allowlist::strict([entry(DIALER), entry(LISTENER)]);
     let noise = noise_from_seed(keypair_from_seed(node.into()), list, node.into());
     if aes { noise } else { noise.without_aes() }

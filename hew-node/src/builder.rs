@@ -174,7 +174,8 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
-    /// Uses the cluster through the nodes it [connects](Node::connect) to, without becoming a member of it.
+    /// Uses the cluster through the nodes it [connects](Node::connect) to, without becoming a member of it. Addresses to join by
+    /// are of no use then.
     pub fn client(mut self) -> Self {
         self.settings.role = Role::Client;
         self
@@ -494,9 +495,11 @@ async fn start<S: Stack>(
     };
     let local_addr = listener.as_ref().map(|listener| listener.local_addr());
     let advertised = checked.advertise.or_else(|| local_addr.clone()).map(|addr| addr.to_string());
+    // A client is no member of anything.
+    let seeds = if settings.role == Role::Member { checked.seeds } else { Vec::new() };
     let membership = membership(MembershipSetup {
         local: LocalMember { node: id, incarnation, address: advertised.clone() },
-        seeds: checked.seeds.clone(),
+        seeds: seeds.clone(),
         seed: links.seed(),
         now: links.now(),
     })?;
@@ -543,10 +546,8 @@ async fn start<S: Stack>(
     links.spawn(Arc::clone(&core).run_timers()).detach();
     // Membership may have something to do from the start.
     core.drive(|_, _| ());
-    if settings.role == Role::Member {
-        for seed in checked.seeds {
-            links.spawn(connector::dial_seed(Arc::clone(&core), seed)).detach();
-        }
+    for seed in seeds {
+        links.spawn(connector::dial_seed(Arc::clone(&core), seed)).detach();
     }
     let owned =
         Owned { runtime: threads.owned.then(|| threads.actors.clone()), system: settings.system.is_none() };

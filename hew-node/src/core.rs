@@ -217,7 +217,8 @@ impl<S: Stack> Core<S> {
     /// A connection ended.
     pub(crate) fn detach(&self, peer: &Arc<Peer>, generation: u64, end: &End, is_member: bool) {
         let is_idle = is_member && matches!(end, End::Idle);
-        if !peer.detach(generation, is_idle) {
+        // Who cannot be dialled does not wait for the other to do so.
+        if !peer.detach(generation, is_idle && self.advertised.is_some()) {
             return;
         }
         let cause = end.to_string();

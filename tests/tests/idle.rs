@@ -182,6 +182,39 @@ fn nothing_is_lost_when_one_closes_while_the_other_sends() {
 }
 
 #[test]
+fn a_connection_is_exchanged_for_one_with_new_keys_every_hour() {
+    let cluster = Cluster::new(0);
+    cluster.run(async {
+        let start = |id| cluster.start_as(cluster.builder(id).swim(SwimConfig::lan()));
+        let (first, second) = (start(1).await.expect("it starts"), start(2).await.expect("it starts"));
+        let client = cluster.start_as(cluster.builder(60).client()).await.expect("the client starts");
+        client.connect("mem:n1").await.expect("node 1 listens");
+        second.wait_for_members(2, SOON).await.expect("two members");
+        let journal = first.spawn(JournalActor::default());
+        const MESSAGES: u64 = 1000;
+        let stream = async |node: &SimNode, sender: u64| {
+            let remote: ActorRef<Journal> = node.actor(journal.pid()).expect("another node's actor");
+            for number in 0..MESSAGES {
+                remote.send(Journal::Note { sender, number, ballast: vec![0; 10] }).await.expect("lives");
+                cluster.runtime().sleep(Duration::from_secs(5)).await;
+            }
+        };
+        futures::join!(stream(&second, 2), stream(&client, 60));
+        let report = journal.ask(Journal::Report).await.expect("it lives");
+        assert_eq!(report.first_error, None);
+        assert!(report.received.values().eq(&[MESSAGES; 2]), "{report:?}");
+        for node in [&second, &client] {
+            let stats = node.stats();
+            assert_eq!((stats.connections, stats.resumed, stats.messages_lost), (2, 1, 0), "{stats:?}");
+            assert!(stats.violations.is_empty(), "{stats:?}");
+        }
+        for node in [client, second, first] {
+            node.shutdown().await;
+        }
+    });
+}
+
+#[test]
 fn a_node_that_died_while_its_link_was_idle_is_found_when_it_is_sent_to() {
     let cluster = Cluster::new(2);
     cluster.run(async {

@@ -19,6 +19,8 @@ pub(crate) const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
 /// A connection on which nothing was heard for this long is given up; the session goes on with the next one.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// A connection that is older is exchanged for a new one, which has keys that nothing is known of. The session goes on.
+pub(super) const AGE_MAX: Duration = Duration::from_secs(3600);
 /// How long the peer may take to close a connection that was idle after it was told so.
 const IDLE_LINGER: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `outgoing`, `incoming` | the session's two directions as pure machines: lanes, numbers, replay, fragments |
 //! | `block`, `window` | what `outgoing` is made of: frames that share a record, and how much may be on its way |
-//! | `peer` | one other node: the session, its current connection, and who waits for what |
+//! | `peer` | one other node: what is queued and what came, and who waits for what; in `sessions` how its connections come and go |
 //! | `session` | what is said of it: standing, what a handshake agreed on, what came of that |
 //! | `settle`, `backoff` | pure decisions: which of two connections stays, how long to wait before dialling again |
 //! | `gate` | the node's decisions during a handshake |

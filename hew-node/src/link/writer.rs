@@ -1,7 +1,7 @@
 //! The writing half of a connection: turns of blocks as records, acknowledgements, heartbeats, the goodbye.
 
 use super::block::Block;
-use super::connection::{End, HEARTBEAT_AFTER, SILENCE_MAX};
+use super::connection::{AGE_MAX, End, HEARTBEAT_AFTER, SILENCE_MAX};
 use super::idle::IdleWatch;
 use super::peer::Peer;
 use crate::shared::Shared;
@@ -32,6 +32,8 @@ pub(super) struct Writer {
     /// When received frames are to be acknowledged, if that is not due to something else before.
     acknowledge_at: Option<Instant>,
     heartbeat_at: Instant,
+    /// When the connection has served for long enough.
+    retire_at: Instant,
     /// If the connection may be closed for being idle.
     idle: Option<IdleWatch>,
     /// Set for the next time something is due, or for an earlier one: setting it anew for each message would cost more than
@@ -62,6 +64,7 @@ impl Writer {
             sealed: Vec::new(),
             acknowledge_at: None,
             heartbeat_at,
+            retire_at: now + AGE_MAX,
             idle,
             timer: None,
         }
@@ -75,12 +78,18 @@ impl Writer {
                 if let Err(end) = self.write(&mut stream).await {
                     return end;
                 }
+                if self.shared.runtime.now() >= self.retire_at {
+                    break;
+                }
             }
             // Made before looking again, so that nothing that comes while looking is missed.
             listener!(peer.work() => work);
             let now = self.shared.runtime.now();
             if now >= self.heard(now) + SILENCE_MAX {
                 return End::Silence;
+            }
+            if now >= self.retire_at {
+                return self.pause(stream, "renewed").await;
             }
             if self.gather() {
                 if let Err(end) = self.write(&mut stream).await {
@@ -94,10 +103,7 @@ impl Writer {
                 return self.say_goodbye(stream, 0, &reason).await;
             }
             if self.is_idle(now) {
-                return match self.say_goodbye(stream, flags::IDLE, "idle").await {
-                    End::Closed => End::Idle,
-                    end => end,
-                };
+                return self.pause(stream, "idle").await;
             }
             let wake_at = self.acknowledge_at.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at));
             future::or(work, self.sleep_until(wake_at)).await;
@@ -193,6 +199,14 @@ impl Writer {
                 None if self.peer.heard().is_none_or(|now| now <= heard) => return Err(End::Silence),
                 None => {}
             }
+        }
+    }
+
+    /// Ends the connection, and not the session: whoever has something to send makes the next one.
+    async fn pause<W: AsyncWrite + Unpin>(self, stream: W, reason: &str) -> End {
+        match self.say_goodbye(stream, flags::IDLE, reason).await {
+            End::Closed => End::Idle,
+            end => end,
         }
     }
 

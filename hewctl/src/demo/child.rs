@@ -6,6 +6,7 @@ use super::protocol::{Answer, Command, Event, Line, Link};
 use super::supervisor::{Notice, Supervisor};
 use crate::actors::{ActorKind, Counter};
 use crate::failure::Failure;
+use crate::identity::Access;
 use crate::{identity, output};
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
