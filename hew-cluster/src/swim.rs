@@ -36,9 +36,6 @@ pub const SEEDS_MAX: usize = 64;
 pub const RELAYS_MAX: usize = 256;
 /// Largest local health multiplier of Lifeguard (its S): a troubled node probes and waits up to nine times slower.
 const HEALTH_MAX: u32 = 8;
-/// Highest incarnation that is believed: the year 10,889 if it is milliseconds since 1970. A higher one would leave its
-/// node no room to ever start again.
-const INCARNATION_MAX: u64 = 1 << 48;
 
 /// What the clock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +121,7 @@ impl Swim {
         if local.node.is_local() {
             return Err(InvalidConfig { setting: "node", rule: "must not be 0" });
         }
-        if local.incarnation.0 > INCARNATION_MAX {
+        if local.incarnation > Incarnation::MAX {
             return Err(InvalidConfig { setting: "incarnation", rule: "must be at most 2^48" });
         }
         if !local.address.as_deref().is_none_or(is_member_address) {

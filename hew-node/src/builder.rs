@@ -10,6 +10,7 @@ use crate::outside::ToOthers;
 use crate::service;
 use crate::shared::{Bounds, Shared};
 use crate::stack::{DefaultStack, Stack, WithAuthenticator, WithMembership, WithRegistry, WithTransport};
+use crate::state_file;
 use hew_actor::{Runtime, RuntimeConfig, System, SystemConfig};
 use hew_cluster::{InvalidConfig, LocalMember, Membership, Swim, SwimConfig};
 use hew_registry::{Config as RegistryConfig, Gossip};
@@ -18,6 +19,7 @@ use hew_transport::{Addr, Listener, Tcp, Transport};
 use hew_wire::compression::Compression;
 use hew_wire::frame::PAYLOAD_BYTES_DEFAULT;
 use hew_wire::{Incarnation, Name, NodeId, Role};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -85,6 +87,7 @@ struct Settings {
     advertise: Option<String>,
     seeds: Vec<String>,
     incarnation: Option<Incarnation>,
+    state_file: Option<PathBuf>,
     runtime: Option<Runtime>,
     workers: Option<usize>,
     system: Option<System>,
@@ -108,6 +111,7 @@ impl NodeBuilder {
                 advertise: None,
                 seeds: Vec::new(),
                 incarnation: None,
+                state_file: None,
                 runtime: None,
                 workers: None,
                 system: None,
@@ -181,10 +185,23 @@ impl<S: Stack> NodeBuilder<S> {
         self
     }
 
-    /// This start of the node: must be greater than every earlier one of the same node id. Default: the milliseconds
-    /// since 1970.
+    /// This start of the node: must be greater than every earlier one of the same node id, and at most
+    /// [`Incarnation::MAX`]. Default: the milliseconds since 1970, or more, see [`NodeBuilder::state_file`].
     pub fn incarnation(mut self, incarnation: Incarnation) -> Self {
         self.settings.incarnation = Some(incarnation);
+        self
+    }
+
+    /// Keeps the greatest incarnation in this file, so that a start is greater than every earlier one even if the clock of
+    /// the machine went back: the clock's, or one more than the file holds. The file is made if there is none, best
+    /// beside the key and like it on a disk that outlives the process. Default: none, which trusts the clock.
+    ///
+    /// The node begins only after the file is written through to the disk, for which [`NodeBuilder::start`] waits. A
+    /// link, a file of others, or one that holds anything else is refused, and so is an
+    /// [incarnation](NodeBuilder::incarnation) that is not greater. Two nodes that live at the same time with one file
+    /// are not noticed here: others refuse the second one.
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.state_file = Some(path.into());
         self
     }
 
@@ -385,6 +402,11 @@ impl Settings {
         if self.id.is_local() {
             return Err(StartError::NodeId);
         }
+        let incarnation = self.incarnation.map_or(0, |incarnation| incarnation.0);
+        if incarnation > Incarnation::MAX.0 {
+            let (given, max) = (incarnation, Incarnation::MAX.0);
+            return Err(StartError::Range { setting: "incarnation", given, min: 0, max });
+        }
         range("workers", self.workers.unwrap_or(1), 1, hew_actor::WORKERS_MAX)?;
         range("outgoing_bytes_max", self.bounds.outgoing_bytes_max, 64 << 10, usize::MAX >> 2)?;
         range("payload_bytes_max", self.bounds.payload_bytes_max, 1 << 10, PAYLOAD_BYTES_MAX)?;
@@ -488,10 +510,14 @@ async fn start<S: Stack>(
 ) -> Result<Node<S>, StartError> {
     let id = settings.id;
     let links = threads.links.clone();
-    let incarnation = settings.incarnation.unwrap_or_else(|| Incarnation(links.unix_ms()));
     let listener = match &checked.listen {
         Some(addr) => Some(transport.listen(addr).await.map_err(StartError::Listen)?),
         None => None,
+    };
+    // Nobody is let in yet, and a port that is taken has cost no incarnation.
+    let incarnation = match &settings.state_file {
+        Some(path) => state_file::next_incarnation(path, settings.incarnation, links.unix_ms())?,
+        None => settings.incarnation.unwrap_or_else(|| Incarnation(links.unix_ms())),
     };
     let local_addr = listener.as_ref().map(|listener| listener.local_addr());
     let advertised = checked.advertise.or_else(|| local_addr.clone()).map(|addr| addr.to_string());

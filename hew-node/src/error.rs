@@ -1,5 +1,6 @@
 //! What can go wrong with a node's own operations.
 
+use crate::state_file::StateFileError;
 use hew_cluster::InvalidConfig;
 use hew_registry::RegisterError as Refused;
 use hew_transport::{InvalidAddr, TransportError};
@@ -46,6 +47,9 @@ pub enum StartError {
     /// No key could be made or the allowlist is unusable.
     #[error("no identity: {0}")]
     Identity(#[source] std::io::Error),
+    /// The file with the node's incarnation cannot be used, or it forbids the incarnation that was set.
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
     /// Membership refuses its settings.
     #[error("membership: {0}")]
     Membership(#[from] InvalidConfig),

@@ -68,6 +68,7 @@ mod rights;
 mod service;
 mod shared;
 mod stack;
+mod state_file;
 mod stats;
 
 pub use builder::{
@@ -98,4 +99,5 @@ pub use service::{MemberInfo, NAMES_PER_ANSWER_MAX, NameInfo, NodeInfo, NodeRequ
 pub use stack::{
     Compose, DefaultStack, Stack, WithAuthenticator, WithMembership, WithRegistry, WithTransport,
 };
+pub use state_file::{StateFileError, StateFileProblem};
 pub use stats::NodeStats;

@@ -85,6 +85,10 @@ impl fmt::Debug for NodeId {
 pub struct Incarnation(pub u64);
 
 impl Incarnation {
+    /// The greatest one: 2^48, the year 10,889 in milliseconds since 1970. One above it is not believed, because it could leave
+    /// its node no room to ever start again.
+    pub const MAX: Incarnation = Incarnation(1 << 48);
+
     /// The serial of the first actor of this incarnation.
     ///
     /// A serial is the incarnation's millisecond times 4,096, modulo 2^48: an incarnation may spawn 4,096 actors per

@@ -82,6 +82,10 @@ pub(crate) struct NodeOptions {
     /// The file with the node's key [default: a key for this run only].
     #[arg(long, value_name = "FILE", env = "HEW_KEY")]
     pub(crate) key: Option<PathBuf>,
+    /// The file that keeps the node's incarnation, made if there is none [default: the key's file with `.incarnation` behind its
+    /// name, if there is a key].
+    #[arg(long, value_name = "FILE", env = "HEW_STATE")]
+    pub(crate) state: Option<PathBuf>,
     /// The file with the keys that may connect, one line for each: node id or *, key, comment [env: HEW_ALLOW].
     #[arg(long, value_name = "FILE")]
     pub(crate) allow: Option<PathBuf>,

@@ -46,6 +46,7 @@ struct File {
     #[serde(default)]
     join: Vec<String>,
     key: Option<PathBuf>,
+    state: Option<PathBuf>,
     allow: Option<PathBuf>,
     #[serde(default)]
     open: bool,
@@ -66,6 +67,7 @@ pub(crate) struct Settings {
     pub(crate) advertise: Option<String>,
     pub(crate) join: Vec<String>,
     pub(crate) key: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     pub(crate) access: Access,
     pub(crate) preset: Preset,
     pub(crate) workers: Option<usize>,
@@ -103,6 +105,8 @@ fn merge(options: NodeOptions, file: File) -> Result<Settings, Failure> {
         mib.checked_mul(1 << 20)
             .ok_or_else(|| Failure::usage(format_args!("outgoing_mib: {mib} is too large")))
     });
+    let key = options.key.or(file.key);
+    let state = options.state.or(file.state).or_else(|| key.as_deref().map(beside));
     let either = |flags: Vec<_>, file| if flags.is_empty() { file } else { flags };
     Ok(Settings {
         id,
@@ -111,7 +115,8 @@ fn merge(options: NodeOptions, file: File) -> Result<Settings, Failure> {
         listen: options.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into()),
         advertise: options.advertise.or(file.advertise),
         join: either(options.join, file.join),
-        key: options.key.or(file.key),
+        key,
+        state,
         access,
         preset: options.preset.or(file.preset).unwrap_or_default(),
         workers: options.workers.or(file.workers),
@@ -120,13 +125,20 @@ fn merge(options: NodeOptions, file: File) -> Result<Settings, Failure> {
     })
 }
 
+/// The state file of a node with this key file.
+fn beside(key: &Path) -> PathBuf {
+    let mut path = key.as_os_str().to_owned();
+    path.push(".incarnation");
+    path.into()
+}
+
 /// Reads a file. Paths in it are relative to its directory.
 fn read(path: &Path) -> Result<File, Failure> {
     let whose = || path.display();
     let text = std::fs::read_to_string(path).map_err(|error| Failure::failed(error).of(whose()))?;
     let mut file = parse(&text).map_err(|failure| failure.of(whose()))?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    for named in [&mut file.key, &mut file.allow].into_iter().flatten() {
+    for named in [&mut file.key, &mut file.state, &mut file.allow].into_iter().flatten() {
         *named = directory.join(&*named);
     }
     Ok(file)
@@ -201,6 +213,7 @@ mod tests {
             advertise: None,
             join: vec!["b:1".into()],
             key: None,
+            state: None,
             access: Access::Open,
             preset: Preset::Fast,
             workers: None,
@@ -211,6 +224,23 @@ mod tests {
         let minimal = NodeOptions { id: Some(NodeId::from_raw(3)), open: true, ..NodeOptions::default() };
         let settings = merge(minimal, File::default()).unwrap();
         assert_eq!((settings.listen.as_str(), settings.preset), (LISTEN_DEFAULT, Preset::Lan));
+    }
+
+    #[test]
+    fn the_state_file_is_beside_the_key_unless_it_is_named() {
+        let state = |options: NodeOptions, text| {
+            merge(NodeOptions { open: true, ..options }, parse(text).unwrap()).unwrap().state
+        };
+        let flags = |key: Option<&str>, state: Option<&str>| NodeOptions {
+            key: key.map(PathBuf::from),
+            state: state.map(PathBuf::from),
+            ..NodeOptions::default()
+        };
+        assert_eq!(state(flags(None, None), "id = 1"), None);
+        assert_eq!(state(flags(None, None), "id = 1\nkey = 'k'"), Some("k.incarnation".into()));
+        assert_eq!(state(flags(Some("a/k"), None), "id = 1\nkey = 'b/k'"), Some("a/k.incarnation".into()));
+        assert_eq!(state(flags(Some("k"), None), "id = 1\nstate = 's'"), Some("s".into()));
+        assert_eq!(state(flags(Some("k"), Some("t")), "id = 1\nstate = 's'"), Some("t".into()));
     }
 
     #[test]
@@ -238,9 +268,10 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("node.toml");
-        std::fs::write(&path, "key = \"keys/own\"\nallow = \"/etc/hew/allow\"").unwrap();
+        std::fs::write(&path, "key = \"keys/own\"\nstate = \"own\"\nallow = \"/etc/hew/allow\"").unwrap();
         let file = read(&path).unwrap();
         assert_eq!(file.key, Some(directory.path().join("keys/own")));
+        assert_eq!(file.state, Some(directory.path().join("own")));
         assert_eq!(file.allow, Some("/etc/hew/allow".into()));
     }
 

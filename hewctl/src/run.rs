@@ -36,6 +36,9 @@ async fn start(settings: &Settings) -> Result<(Node, PublicKey), Failure> {
     let key = keypair.public();
     let builder = Node::builder(settings.id).listen(&settings.listen).swim(settings.preset.swim());
     let mut builder = settings.access.apply(builder, keypair)?;
+    if let Some(path) = &settings.state {
+        builder = builder.state_file(path);
+    }
     if let Some(name) = &settings.name {
         builder = builder.name(name);
     }

@@ -152,6 +152,40 @@ fn what_a_dead_node_did_not_get_is_counted() {
 }
 
 #[test]
+fn a_node_whose_clock_went_back_is_let_in_with_a_state_file() {
+    let cluster = Cluster::new(8);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("n2.incarnation");
+    cluster.run(async {
+        let first = cluster.start(1).await.expect("the node starts");
+        let hour = 3600 * 1000;
+        // As it would be with a clock that is an hour ahead.
+        let ahead = Incarnation(cluster.runtime().unix_ms() + hour);
+        let builder = cluster.builder(2).incarnation(ahead).state_file(&path);
+        let second = cluster.start_as(builder).await.expect("the node starts");
+        first.wait_for_members(2, SOON).await.expect("it gets in");
+        second.crash().await;
+        // Then the clock is set right. What it says alone would be refused.
+        let lost = cluster.start(2).await.expect("the node starts");
+        assert!(lost.incarnation() < ahead);
+        let error = lost.connect("mem:n1").await.expect_err("an older one is refused");
+        assert!(error.to_string().contains("newer than"), "{error}");
+        lost.crash().await;
+        for later in 1..=3 {
+            let again = cluster.start_as(cluster.builder(2).state_file(&path)).await.expect("it starts");
+            assert_eq!(again.incarnation(), Incarnation(ahead.0 + later));
+            again.wait_for_members(2, SOON).await.expect("it gets in");
+            again.crash().await;
+        }
+        // An incarnation set by hand does not go back either, and nothing is left of that start.
+        let builder = cluster.builder(2).incarnation(ahead).state_file(&path);
+        let error = cluster.start_as(builder).await.expect_err("it is not greater").to_string();
+        assert!(error.contains("n2.incarnation") && error.contains("is not greater"), "{error}");
+        first.crash().await;
+    });
+}
+
+#[test]
 fn a_second_node_with_the_same_id_is_refused_while_the_first_one_lives() {
     let cluster = Cluster::new(3);
     cluster.run(async {

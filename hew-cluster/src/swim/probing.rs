@@ -1,7 +1,7 @@
 //! Watching members: pings, pings through others, and what links tell.
 
 use super::table::Source;
-use super::{INCARNATION_MAX, RELAYS_MAX, Swim, Timer};
+use super::{RELAYS_MAX, Swim, Timer};
 use crate::member::Member;
 use crate::membership::MembershipError;
 use crate::suspicion::Evidence;
@@ -214,7 +214,7 @@ impl Swim {
         address: Option<String>,
     ) -> Result<(), MembershipError> {
         let invalid = |reason| MembershipError::InvalidUpdate { from: peer, node: peer, reason };
-        if incarnation.0 > INCARNATION_MAX {
+        if incarnation > Incarnation::MAX {
             return Err(invalid("its incarnation is above 2^48"));
         }
         let address = address.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Merging what is said about members into the table, and what follows from each change.
 
-use super::{INCARNATION_MAX, Swim, Timer};
+use super::{Swim, Timer};
 use crate::member::{Claim, Contact, Member, Verdict, compare};
 use crate::membership::{DownReason, MembershipError, MembershipEvent};
 use crate::suspicion::{Evidence, Suspicion};
@@ -99,7 +99,7 @@ impl Swim {
 
     /// A rumour must not raise a watermark so high that the node it speaks of could never come back.
     fn check_rumoured_incarnation(&self, now: Instant, incarnation: Incarnation) -> Result<(), &'static str> {
-        if incarnation.0 > INCARNATION_MAX {
+        if incarnation > Incarnation::MAX {
             return Err("its incarnation is above 2^48");
         }
         let own = self.table[&self.local].incarnation.0;

@@ -2,7 +2,7 @@
 
 use crate::process::run;
 use crate::scene::Scene;
-use std::fs::{Permissions, metadata, set_permissions, write};
+use std::fs::{Permissions, metadata, read_to_string, set_permissions, write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -45,6 +45,32 @@ fn a_key_file_that_cannot_be_trusted_is_refused_by_name() {
     // The operator's commands read keys by the same rules.
     let members = ["members", "--connect", "127.0.0.1:1", "--open", "--key", "1.key"];
     scene.refused(1, &["1.key", "mode 0644"], &members);
+}
+
+#[test]
+fn a_node_with_a_key_keeps_its_incarnation_beside_it() {
+    let scene = Scene::new();
+    let path = scene.path().join("1.key.incarnation");
+    let stored = || read_to_string(&path).unwrap();
+    let (node, _) = scene.node(1, &[]);
+    let first = stored();
+    assert_eq!(metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    drop(node);
+    // As if the clock had gone back by years.
+    let ahead = "hew incarnation 9999999999999\n";
+    write(&path, ahead).unwrap();
+    let (node, _) = scene.node(1, &[]);
+    assert_eq!(stored(), "hew incarnation 10000000000000\n", "after {first}");
+    drop(node);
+
+    let start = ["node", "--id", "1", "--open", "--key", "1.key"];
+    write(&path, "nonsense").unwrap();
+    scene.refused(1, &["1.key.incarnation", "does not hold an incarnation"], &start);
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("2.key", &path).unwrap();
+    scene.refused(1, &["1.key.incarnation", "symbolic link"], &start);
+    let elsewhere = scene.path().join("none/state").display().to_string();
+    scene.refused(1, &["none/state", "No such file"], &[&start[..], &["--state", &elsewhere]].concat());
 }
 
 #[test]
