@@ -138,12 +138,16 @@ fn register_code(error: &RegisterError) -> i32 {
 fn connect_code(error: &ConnectError) -> i32 {
     match error {
         ConnectError::Address(_) => HEW_ERR_INVALID,
-        ConnectError::Failed { code: "timeout", .. } => HEW_ERR_TIMEOUT,
+        ConnectError::Failed { code, .. } if code.starts_with("timeout_") => HEW_ERR_TIMEOUT,
         // Nobody is there, or nobody who speaks this protocol.
-        ConnectError::Failed {
-            code: "connection_refused" | "transport" | "closed" | "bad_magic" | "malformed" | "oversized",
-            ..
-        } => HEW_ERR_TRANSPORT,
+        ConnectError::Failed { code: "connection_refused" | "transport" | "bad_magic", .. } => {
+            HEW_ERR_TRANSPORT
+        }
+        ConnectError::Failed { code, .. }
+            if ["closed_", "malformed_", "oversized_"].iter().any(|begin| code.starts_with(begin)) =>
+        {
+            HEW_ERR_TRANSPORT
+        }
         ConnectError::Failed { code: "stopping", .. } => HEW_ERR_NODE_DOWN,
         // One of the two refuses the other.
         _ => HEW_ERR_NOT_ALLOWED,

@@ -14,7 +14,7 @@ use futures_lite::future;
 use hew_cluster::{
     DownReason, LinkEvent, Membership, MembershipError, MembershipEvent, Output as MembershipOutput,
 };
-use hew_registry::{NameTable, Output as RegistryOutput, PeerEvent, Registry, RegistryEvent};
+use hew_registry::{NameTable, Output as RegistryOutput, PeerEvent, Registry, RegistryError, RegistryEvent};
 use hew_security::{Permission, PublicKey};
 use hew_transport::Addr;
 use hew_wire::control::Control;
@@ -177,20 +177,22 @@ impl<S: Stack> Core<S> {
         address: Option<String>,
         seed: Option<String>,
         close: Arc<Event>,
-    ) -> Result<Attached, String> {
+    ) -> Result<Attached, AttachError> {
         let (role, incarnation, encrypted) = (theirs.role, agreed.incarnation, agreed.encrypted);
         self.drive(|machines, now| {
             if self.is_stopping() {
-                return Err("this node is stopping".into());
+                return Err(AttachError::Stopping);
             }
             let attached = match peer.attach(now, agreed, close) {
                 Ok(attached) => attached,
                 Err(error) => {
                     if matches!(error, AttachError::NeverSent(_)) {
+                        let reason = error.code();
+                        tracing::info!(node = %self.shared.id, peer = %peer.node, reason, %error, "session ended");
                         self.shared.stats.violation("never_sent");
                         self.end_session(machines, now, peer, role == Role::Member);
                     }
-                    return Err(error.to_string());
+                    return Err(error);
                 }
             };
             if let Some(lost) = attached.lost {
@@ -202,7 +204,7 @@ impl<S: Stack> Core<S> {
                 let event = LinkEvent::Up { incarnation, address, seed };
                 if let Err(error) = machines.membership.handle_link(now, peer.node, event) {
                     peer.detach(attached.generation, false);
-                    return Err(error.to_string());
+                    return Err(error.into());
                 }
                 if !attached.resumed {
                     machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionUp);
@@ -378,7 +380,8 @@ impl<S: Stack> Core<S> {
             MembershipEvent::Isolated { .. } => NodeEvent::Isolated,
             MembershipEvent::Rejoined => NodeEvent::Rejoined,
             MembershipEvent::Conflict { claimed } => {
-                NodeEvent::Conflict { detail: format!("others know incarnation {claimed} of this node's id") }
+                let detail = format!("others know incarnation {claimed} of this node's id");
+                NodeEvent::Conflict { node: self.shared.id, detail }
             }
             MembershipEvent::HasLeft { .. } => {
                 self.left.store(true, Ordering::Release);
@@ -470,7 +473,7 @@ impl<S: Stack> Core<S> {
             MembershipError::TableFull { .. } => "table_full",
             MembershipError::NotListed { .. } => "not_listed",
         };
-        tracing::debug!(node = %self.shared.id, %error, "membership input refused");
+        tracing::debug!(node = %self.shared.id, reason, %error, "membership input refused");
         self.shared.stats.control_error(reason);
     }
 
@@ -495,6 +498,20 @@ impl<S: Stack> Core<S> {
     }
 }
 
+/// A short stable name for counters.
+fn registry_reason(error: &RegistryError) -> &'static str {
+    match error {
+        RegistryError::NoSession { .. } => "registry_no_session",
+        RegistryError::LocalOnly { .. } => "registry_local_only",
+        RegistryError::NoOwner => "registry_no_owner",
+        RegistryError::ForeignPid { .. } => "registry_foreign_pid",
+        RegistryError::BadPage { .. } => "registry_bad_page",
+        RegistryError::OwnerFull { .. } => "registry_owner_full",
+        RegistryError::TableFull { .. } => "registry_full",
+        _ => "registry",
+    }
+}
+
 impl<S: Stack> Machines<S> {
     fn poll_timeout(&self) -> Option<Instant> {
         match (self.membership.poll_timeout(), self.registry.poll_timeout()) {
@@ -516,8 +533,9 @@ impl<S: Stack> ControlPlane for Core<S> {
     fn handle_registry(&self, from: NodeId, message: RegistryMessage) {
         self.drive(|machines, now| {
             if let Err(error) = machines.registry.handle_message(now, from, message) {
-                tracing::debug!(node = %self.shared.id, %error, "registry message refused");
-                self.shared.stats.control_error("registry");
+                let reason = registry_reason(&error);
+                tracing::debug!(node = %self.shared.id, reason, %error, "registry message refused");
+                self.shared.stats.control_error(reason);
             }
         });
     }

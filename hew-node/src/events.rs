@@ -48,9 +48,11 @@ pub enum NodeEvent {
     Isolated,
     /// The others are heard again.
     Rejoined,
-    /// Somebody else uses this node's id: others know an incarnation of it that is not this one, or refuse this node
-    /// because of it.
+    /// Two nodes claim one id. If it is this node's own, others know an incarnation of it that is not this one, or refuse
+    /// this node because of it; if it is another's, that one is connected, and who claimed its id was refused.
     Conflict {
+        /// The id.
+        node: NodeId,
         /// What is known of it.
         detail: String,
     },

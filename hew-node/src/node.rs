@@ -343,7 +343,7 @@ impl<S: Stack> Node<S> {
                 Err(error) => match error.connected_node() {
                     Some(node) => Ok(node),
                     None => {
-                        core.shared.stats.refusal(error.code());
+                        connector::note(&core, &error);
                         Err(ConnectError::Failed { cause: error.to_string(), code: error.code() })
                     }
                 },

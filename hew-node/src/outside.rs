@@ -105,7 +105,7 @@ impl Shared {
     /// `peer` links its actor `from` to ours.
     pub(crate) fn receive_link(&self, peer: &Arc<Peer>, from: Pid, to: Pid) {
         if from.node() != peer.node || to.node() != self.id {
-            self.stats.control_error("foreign_link");
+            self.control_error(peer, "foreign_link");
             return;
         }
         if !self.links.add(to, from) || !self.system.link_from_outside(to, from) {
@@ -117,7 +117,7 @@ impl Shared {
     /// `peer` removes the link of its actor `from` to ours.
     pub(crate) fn receive_unlink(&self, peer: &Arc<Peer>, from: Pid, to: Pid) {
         if from.node() != peer.node {
-            self.stats.control_error("foreign_link");
+            self.control_error(peer, "foreign_link");
             return;
         }
         self.links.remove(to, from);
@@ -127,7 +127,7 @@ impl Shared {
     /// The actor `from` of `peer`, linked to ours, has ended.
     pub(crate) fn receive_exit(&self, peer: &Arc<Peer>, from: Pid, to: Pid, reason: ExitReason) {
         if from.node() != peer.node {
-            self.stats.control_error("foreign_link");
+            self.control_error(peer, "foreign_link");
             return;
         }
         // What a link brings was asked for by making it.

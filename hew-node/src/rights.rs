@@ -96,6 +96,11 @@ impl PassedOn {
     }
 }
 
+/// Why a peer that was welcome is not any more.
+pub(crate) fn not_allowed(peer: &hew_security::Peer, denied: Denied) -> HandshakeError {
+    HandshakeError::NotAllowed { node: peer.node, key: peer.key, denied }
+}
+
 impl Shared {
     /// Whether `peer` may do this to `target`; if not, that is counted, and the peer is told now and then.
     #[inline]
@@ -176,22 +181,16 @@ impl<S: Stack> Core<S> {
             Rights::Retired(denied) => (denied, false),
             Rights::Refused(denied) => (denied, true),
         };
-        let cause = self.refusal(&proven, denied);
+        let error = not_allowed(&proven, denied);
+        let (reason, cause) = (error.reason_code(), error.to_string());
+        self.shared.stats.refusal(reason);
+        tracing::warn!(node = %self.shared.id, peer = %peer.node, reason, cause, "not welcome any more");
         if is_over {
             self.expel(peer, cause);
         } else {
             // With its other key it finds the session again.
             peer.close();
         }
-    }
-
-    /// Counts and logs that a peer is not welcome; the reason in words.
-    pub(crate) fn refusal(&self, proven: &hew_security::Peer, denied: Denied) -> String {
-        let error = HandshakeError::NotAllowed { node: proven.node, key: proven.key, denied };
-        self.shared.stats.refusal(error.reason_code());
-        let cause = error.to_string();
-        tracing::warn!(node = %self.shared.id, peer = %proven.node, %cause, "the peer is not welcome any more");
-        cause
     }
 
     /// Trusts a key no more, and has the others do so too. Returns whether that was news.

@@ -43,6 +43,9 @@ const NOBODY: Pid = Pid::from_raw(0);
 /// What a frame may have beside a message's payload, with room for later versions.
 pub(crate) const FRAME_EXTRA_BYTES: usize = 1024;
 
+/// Counts payloads over this node's limit.
+const TOO_LARGE: &str = "too_large";
+
 /// The bounds of a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -201,16 +204,16 @@ impl Shared {
 
     pub(crate) fn receive_message(self: &Arc<Self>, peer: &Arc<Peer>, head: &MessageHead, payload: &[u8]) {
         let crossing = Crossing::incoming(self, peer.node, head.reply);
-        let delivered = if payload.len() > self.bounds.payload_bytes_max {
-            Err(self.too_large())
-        } else if head.target.node() == self.id {
-            let source = (head.source.raw() != 0).then_some(head.source);
-            crossing.enter(|| self.system.deliver(head.target, source, head.msg_type, payload))
-        } else {
+        if payload.len() > self.bounds.payload_bytes_max {
+            return self.refuse_too_large(&crossing);
+        }
+        if head.target.node() != self.id {
             // Messages are not forwarded; a node id that is not ours is a stale or invented PID.
-            Err(DeliverError::NoProcess)
-        };
-        match delivered {
+            self.stats.refused("foreign_target", 1);
+            return crossing.refuse(AskError::Ended(ExitReason::NoProcess));
+        }
+        let source = (head.source.raw() != 0).then_some(head.source);
+        match crossing.enter(|| self.system.deliver(head.target, source, head.msg_type, payload)) {
             Ok(()) => {
                 self.stats.add(Count::MessagesReceived, 1);
                 // A question whose message has no place for a reply address will never be answered otherwise.
@@ -222,35 +225,59 @@ impl Shared {
 
     /// A message was not delivered: counts that, and answers it if it was a question.
     pub(crate) fn refuse(&self, crossing: &Crossing<'_>, error: DeliverError) {
-        self.stats.add(Count::MessagesRefused, 1);
-        crossing.refuse(match error {
-            DeliverError::NoProcess => AskError::Ended(ExitReason::NoProcess),
-            DeliverError::Full => AskError::Full,
-            DeliverError::Undecodable(text) => AskError::Undecodable(text),
-            DeliverError::NotRemote => AskError::NotAllowed,
-        });
+        let (reason, answer) = match error {
+            DeliverError::NoProcess => ("no_process", AskError::Ended(ExitReason::NoProcess)),
+            DeliverError::Full => ("full", AskError::Full),
+            DeliverError::Undecodable(text) => ("undecodable", AskError::Undecodable(text)),
+            DeliverError::NotRemote => ("not_remote", AskError::NotAllowed),
+        };
+        self.stats.refused(reason, 1);
+        crossing.refuse(answer);
     }
 
-    pub(crate) fn too_large(&self) -> DeliverError {
-        let limit = self.bounds.payload_bytes_max;
-        DeliverError::Undecodable(format!("larger than the limit of {limit} bytes of node {}", self.id))
+    /// As [`Shared::refuse`], for a payload over the limit.
+    pub(crate) fn refuse_too_large(&self, crossing: &Crossing<'_>) {
+        self.stats.refused(TOO_LARGE, 1);
+        crossing.refuse(AskError::Undecodable(self.too_large()));
+    }
+
+    fn too_large(&self) -> String {
+        format!("larger than the limit of {} bytes of node {}", self.bounds.payload_bytes_max, self.id)
     }
 
     /// `beginning` is the first part of a message or reply that is larger than this node takes.
     pub(crate) fn refuse_oversized(self: &Arc<Self>, peer: &Arc<Peer>, beginning: &[u8]) {
-        let limit = self.bounds.payload_bytes_max;
-        let reason = format!("larger than the limit of {limit} bytes of node {}", self.id);
         let body = beginning.get(FRAME_HEADER_BYTES..).unwrap_or_default();
         match FrameHeader::decode(beginning) {
-            Ok(header) => self.refuse_frame(peer, &Frame { header, body }, reason),
-            Err(_) => self.stats.add(Count::MessagesRefused, 1),
+            Ok(header) => self.refuse_frame(peer, &Frame { header, body }, TOO_LARGE, self.too_large()),
+            Err(_) => self.stats.refused(TOO_LARGE, 1),
         }
     }
 
+    /// A compressed payload of a message or reply lies.
+    pub(crate) fn refuse_compressed(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        frame: &Frame<'_>,
+        error: &DecodeError,
+    ) {
+        let reason = match error {
+            DecodeError::TooLarge { .. } => TOO_LARGE,
+            _ => "decompression",
+        };
+        self.refuse_frame(peer, frame, reason, error.to_string());
+    }
+
     /// The payload of a message or reply is none: counts that, and answers whoever waits here or there.
-    pub(crate) fn refuse_frame(self: &Arc<Self>, peer: &Arc<Peer>, frame: &Frame<'_>, reason: String) {
-        self.stats.add(Count::MessagesRefused, 1);
-        let error = AskError::Undecodable(reason);
+    fn refuse_frame(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        frame: &Frame<'_>,
+        reason: &'static str,
+        text: String,
+    ) {
+        self.stats.refused(reason, 1);
+        let error = AskError::Undecodable(text);
         match FrameKind::from_u8(frame.header.kind) {
             Some(FrameKind::Message) => {
                 if let Ok((head, _)) = MessageHead::decode(frame) {
@@ -287,7 +314,7 @@ impl Shared {
                 self.skip_unknown();
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Violation::Control(error)),
         };
         match control {
             Control::Membership(message) => {
@@ -309,7 +336,7 @@ impl Shared {
             Control::Down { reference, reason } => {
                 if !self.monitors.fire(peer.node, reference, reason) {
                     // Taken back while the answer was on its way, or a peer that makes things up.
-                    self.stats.control_error("unexpected_down");
+                    self.control_error(peer, "unexpected_down");
                 }
             }
             Control::Link { from, to } if !self.may(peer, Permission::ExitSignals, to) => {
@@ -329,7 +356,7 @@ impl Shared {
             Control::Kill { target } if is_ended_from_elsewhere(target) => {
                 self.system.kill(target);
             }
-            Control::Stop { .. } | Control::Kill { .. } => self.stats.control_error("service_is_not_stopped"),
+            Control::Stop { .. } | Control::Kill { .. } => self.control_error(peer, "service_is_not_stopped"),
             Control::Denied { permission, target } => self.receive_denied(peer, &permission, target),
             Control::Revoke { .. } if !self.may(peer, Permission::Administration, NOBODY) => {}
             Control::Revoke { key } => {
@@ -342,6 +369,13 @@ impl Shared {
     pub(crate) fn count_connection(&self, resumed: bool) {
         self.stats.add(Count::Connections, 1);
         self.stats.add(Count::Resumed, u64::from(resumed));
+    }
+
+    /// A control message of a peer was refused; the connection goes on.
+    pub(crate) fn control_error(&self, peer: &Peer, reason: &'static str) {
+        // Not louder: a peer may send as many as it likes.
+        tracing::debug!(node = %self.id, peer = %peer.node, reason, "control message refused");
+        self.stats.control_error(reason);
     }
 
     pub(crate) fn skip_unknown(&self) {
@@ -357,12 +391,12 @@ impl Shared {
             }
             Reserved::Full => Some("too_many_monitors"),
             Reserved::InUse => {
-                self.stats.control_error("monitor_in_use");
+                self.control_error(peer, "monitor_in_use");
                 return;
             }
         };
         if let Some(reason) = refused {
-            self.stats.control_error(reason);
+            self.control_error(peer, reason);
             self.send_control(peer, &Control::Down { reference, reason: ExitReason::NoProcess });
             return;
         }

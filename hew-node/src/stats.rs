@@ -36,6 +36,13 @@ pub struct NodeStats {
     pub refusals: BTreeMap<&'static str, u64>,
     /// Established connections that ended because the peer broke a rule, by rule.
     pub violations: BTreeMap<&'static str, u64>,
+    /// Messages among [`NodeStats::messages_refused`], and replies of which the same is true, by reason: `no_process`,
+    /// `full` or ended meanwhile, `undecodable`, `not_remote` for an actor that takes nothing from outside, `foreign_target`
+    /// for one of another node, `too_large`, and `decompression` for payloads that lie.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Established connections that ended otherwise, by cause: `closed` by this node, `goodbye` of the peer; without a
+    /// goodbye: `truncated`, when the stream ended, `io`, when it failed, and `silence`.
+    pub ends: BTreeMap<&'static str, u64>,
     /// Membership and registry messages that were refused, by reason.
     pub control_errors: BTreeMap<&'static str, u64>,
     /// What peers did without the permission for it, by permission.
@@ -71,6 +78,8 @@ pub(crate) struct Stats {
 struct Reasons {
     refusals: BTreeMap<&'static str, u64>,
     violations: BTreeMap<&'static str, u64>,
+    refused: BTreeMap<&'static str, u64>,
+    ends: BTreeMap<&'static str, u64>,
     control_errors: BTreeMap<&'static str, u64>,
     denied: BTreeMap<&'static str, u64>,
 }
@@ -88,6 +97,18 @@ impl Stats {
 
     pub(crate) fn violation(&self, rule: &'static str) {
         *self.reasons().violations.entry(rule).or_default() += 1;
+    }
+
+    /// Counts messages that reached no mailbox.
+    pub(crate) fn refused(&self, reason: &'static str, by: u64) {
+        if by > 0 {
+            self.add(Count::MessagesRefused, by);
+            *self.reasons().refused.entry(reason).or_default() += by;
+        }
+    }
+
+    pub(crate) fn end(&self, cause: &'static str) {
+        *self.reasons().ends.entry(cause).or_default() += 1;
     }
 
     pub(crate) fn control_error(&self, reason: &'static str) {
@@ -115,6 +136,8 @@ impl Stats {
             resumed: read(Count::Resumed),
             refusals: reasons.refusals.clone(),
             violations: reasons.violations.clone(),
+            refused: reasons.refused.clone(),
+            ends: reasons.ends.clone(),
             control_errors: reasons.control_errors.clone(),
             denied: reasons.denied.clone(),
         }

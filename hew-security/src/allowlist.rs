@@ -47,7 +47,7 @@ pub enum Denied {
     /// The key is not listed.
     #[error("the key is not on the allowlist")]
     UnknownKey,
-    /// The key is listed, but for other node ids.
+    /// The key is listed, but for other node ids, and this one belongs to nobody.
     #[error("the key is pinned to another node id")]
     KeyPinnedElsewhere,
     /// The node id is listed with other keys, or was first seen with another.
@@ -283,18 +283,15 @@ impl State {
         if self.revoked.contains(key) {
             return Err(Denied::Revoked);
         }
+        let is_taken = || {
+            self.tables.nodes.contains_key(&node) || self.learned.get(&node).is_some_and(|first| first != key)
+        };
         match self.tables.keys.get(key) {
-            Some(nodes) if nodes.contains_key(&Some(node)) => return Ok(()),
-            Some(nodes) if !nodes.contains_key(&None) => return Err(Denied::KeyPinnedElsewhere),
-            None if self.mode == Mode::Strict => return Err(Denied::UnknownKey),
-            Some(_) | None => {}
-        }
-        // The key is not pinned: the node id must not belong to another one.
-        if self.tables.nodes.contains_key(&node) {
-            return Err(Denied::NodePinnedElsewhere);
-        }
-        match self.learned.get(&node) {
-            Some(first) if first != key => Err(Denied::NodePinnedElsewhere),
+            Some(nodes) if nodes.contains_key(&Some(node)) => Ok(()),
+            None if self.mode == Mode::Strict => Err(Denied::UnknownKey),
+            // Of a key that is known to be another's, too, this is what matters to whoever has the node id.
+            Some(_) | None if is_taken() => Err(Denied::NodePinnedElsewhere),
+            Some(nodes) if !nodes.contains_key(&None) => Err(Denied::KeyPinnedElsewhere),
             Some(_) | None => Ok(()),
         }
     }
@@ -431,7 +428,7 @@ mod tests {
         check(1, 0xA1, Ok(()));
         check(2, 0xA2, Ok(()));
         check(3, 0xA3, Ok(()));
-        check(2, 0xA1, Err(Denied::KeyPinnedElsewhere));
+        check(2, 0xA1, Err(Denied::NodePinnedElsewhere));
         check(3, 0xA1, Err(Denied::KeyPinnedElsewhere));
         check(1, 0xA3, Err(Denied::NodePinnedElsewhere));
         check(1, 0xA4, Err(Denied::UnknownKey));

@@ -21,6 +21,13 @@ pub enum Stage {
     Verdict,
 }
 
+impl Stage {
+    /// The reason code among these, which are in the order of the stages.
+    fn code(self, codes: [&'static str; 6]) -> &'static str {
+        codes[self as usize]
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -33,6 +40,48 @@ impl fmt::Display for Stage {
         })
     }
 }
+
+// The reason codes of causes that several stages have, in the order of the stages.
+const NOISE: [&str; 6] = [
+    "noise_hello",
+    "noise_decision",
+    "noise_message_1",
+    "noise_message_2",
+    "noise_message_3",
+    "noise_verdict",
+];
+const OVERSIZED: [&str; 6] = [
+    "oversized_hello",
+    "oversized_decision",
+    "oversized_message_1",
+    "oversized_message_2",
+    "oversized_message_3",
+    "oversized_verdict",
+];
+const MALFORMED: [&str; 6] = [
+    "malformed_hello",
+    "malformed_decision",
+    "malformed_message_1",
+    "malformed_message_2",
+    "malformed_message_3",
+    "malformed_verdict",
+];
+const TIMEOUT: [&str; 6] = [
+    "timeout_hello",
+    "timeout_decision",
+    "timeout_message_1",
+    "timeout_message_2",
+    "timeout_message_3",
+    "timeout_verdict",
+];
+const CLOSED: [&str; 6] = [
+    "closed_hello",
+    "closed_decision",
+    "closed_message_1",
+    "closed_message_2",
+    "closed_message_3",
+    "closed_verdict",
+];
 
 /// Why a handshake failed.
 ///
@@ -160,7 +209,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// A word for metrics: one for each cause, and one for each status of a refusal.
+    /// A word for metrics: one for each cause, with the stage where several can have it, and one for each status of a
+    /// refusal.
     pub fn reason_code(&self) -> &'static str {
         match self {
             HandshakeError::BadMagic { .. } => "bad_magic",
@@ -168,7 +218,7 @@ impl HandshakeError {
             HandshakeError::UnknownFlags { .. } => "unknown_flags",
             HandshakeError::VersionMismatch { .. } => "version_mismatch",
             HandshakeError::SchemaMismatch { .. } => "schema_mismatch",
-            HandshakeError::NodeIdConflict { .. } => "node_id_conflict",
+            HandshakeError::NodeIdConflict { .. } => "own_node_id",
             HandshakeError::Reflection => "reflection",
             HandshakeError::NotAllowed { denied, .. } => match denied {
                 Denied::UnknownKey => "unknown_key",
@@ -180,9 +230,9 @@ impl HandshakeError {
             HandshakeError::KeyMismatch { .. } => "key_mismatch",
             HandshakeError::EncryptionRequired => "encryption_required",
             HandshakeError::PlaintextRefused => "plaintext_refused",
-            HandshakeError::Noise { .. } => "noise",
-            HandshakeError::Oversized { .. } => "oversized",
-            HandshakeError::Malformed { .. } => "malformed",
+            HandshakeError::Noise { stage } => stage.code(NOISE),
+            HandshakeError::Oversized { stage, .. } => stage.code(OVERSIZED),
+            HandshakeError::Malformed { stage, .. } => stage.code(MALFORMED),
             HandshakeError::Refused(refusal) => match refusal.status {
                 RefusalStatus::VersionMismatch => "refused_version_mismatch",
                 RefusalStatus::SchemaMismatch => "refused_schema_mismatch",
@@ -195,8 +245,8 @@ impl HandshakeError {
                 RefusalStatus::Unknown(_) => "refused_unknown",
             },
             HandshakeError::RefusedHere(refusal) => refusal.status.code(),
-            HandshakeError::Timeout { .. } => "timeout",
-            HandshakeError::Closed { .. } => "closed",
+            HandshakeError::Timeout { stage } => stage.code(TIMEOUT),
+            HandshakeError::Closed { stage } => stage.code(CLOSED),
             HandshakeError::OutOfTurn { .. } => "out_of_turn",
             HandshakeError::Entropy => "entropy",
         }
@@ -212,7 +262,10 @@ impl HandshakeError {
             | HandshakeError::Malformed { .. } => RefusalStatus::Malformed,
             HandshakeError::VersionMismatch { .. } => RefusalStatus::VersionMismatch,
             HandshakeError::SchemaMismatch { .. } => RefusalStatus::SchemaMismatch,
-            HandshakeError::NodeIdConflict { .. } => RefusalStatus::NodeIdConflict,
+            HandshakeError::NodeIdConflict { .. }
+            | HandshakeError::NotAllowed { denied: Denied::NodePinnedElsewhere, .. } => {
+                RefusalStatus::NodeIdConflict
+            }
             HandshakeError::Reflection
             | HandshakeError::NotAllowed { .. }
             | HandshakeError::KeyMismatch { .. } => RefusalStatus::NotAllowed,

@@ -71,7 +71,7 @@ fn s1_no_bit_of_a_hello_can_be_changed() {
         }
     }
     // Each kind of refusal was met, and the bits that pass all cheap checks were caught by Noise.
-    for reason in ["bad_magic", "version_mismatch", "schema_mismatch", "unknown_flags", "noise"] {
+    for reason in ["bad_magic", "version_mismatch", "schema_mismatch", "unknown_flags", "noise_message_2"] {
         assert!(reasons.keys().any(|(a, b)| *a == reason || *b == reason), "{reason}: {reasons:?}");
     }
     assert_eq!(reasons.values().sum::<usize>(), 2 * 768);
@@ -113,9 +113,9 @@ fn s2_strict_never_falls_to_plaintext() {
     extension.splice(0..0, (extension.len() as u16).to_be_bytes());
     let frame = [&[0, 24][..], &[1; 24]].concat();
     for (what, bytes, reason) in [
-        ("an extension in the clear", &extension, "oversized"),
-        ("a frame in the clear", &frame, "noise"),
-        ("text", &b"GET / HTTP/1.1\r\n\r\n".to_vec(), "oversized"),
+        ("an extension in the clear", &extension, "oversized_message_1"),
+        ("a frame in the clear", &frame, "noise_message_1"),
+        ("text", &b"GET / HTTP/1.1\r\n\r\n".to_vec(), "oversized_message_1"),
     ] {
         let (found, answer) = judge(&listener, &[&hello[..], &[0], bytes].concat());
         assert_eq!(found, reason, "{what}");
@@ -143,13 +143,14 @@ fn s3_each_false_identity_has_its_reason() {
         assert_eq!(refusal.status, status, "{reason}");
     };
     use RefusalStatus::{NodeIdConflict, NotAllowed};
-    check(3, keypair(1).public(), "key_pinned_elsewhere", NotAllowed);
+    check(3, keypair(1).public(), "node_pinned_elsewhere", NodeIdConflict);
+    check(9, keypair(1).public(), "key_pinned_elsewhere", NotAllowed);
     check(1, keypair(9).public(), "unknown_key", NotAllowed);
     check(9, keypair(9).public(), "unknown_key", NotAllowed);
     check(2, keypair(2).public(), "reflection", NotAllowed);
     check(1, keypair(2).public(), "reflection", NotAllowed);
     check(1, PublicKey::ZERO, "zero_key", NotAllowed);
-    check(2, keypair(1).public(), "node_id_conflict", NodeIdConflict);
+    check(2, keypair(1).public(), "own_node_id", NodeIdConflict);
 }
 
 #[test]
@@ -366,9 +367,9 @@ fn s9_nothing_is_computed_before_the_cheap_checks() {
         (good.encode().to_vec(), "none"),
         (behind_hello(&[0]), "none"),
         (behind_hello(&[5, 0]), "refused_busy"),
-        (behind_hello(&[0, 0xFF, 0xFF]), "oversized"),
-        (behind_hello(&[0, 0, 33]), "oversized"),
-        (behind_hello(&[&[0, 0, 31][..], &[7; 31]].concat()), "noise"),
+        (behind_hello(&[0, 0xFF, 0xFF]), "oversized_message_1"),
+        (behind_hello(&[0, 0, 33]), "oversized_message_1"),
+        (behind_hello(&[&[0, 0, 31][..], &[7; 31]].concat()), "noise_message_1"),
     ] {
         assert_eq!(judge(&listener, &bytes).0, reason);
     }
@@ -384,7 +385,7 @@ fn s9_nothing_is_computed_before_the_cheap_checks() {
     let dialer = noise(1);
     for (hello, reason) in [
         (hello(2, keypair(9).public()), "unknown_key"),
-        (hello(3, keypair(2).public()), "key_pinned_elsewhere"),
+        (hello(3, keypair(2).public()), "node_pinned_elsewhere"),
         (Hello { schema: 0, ..hello(2, keypair(2).public()) }, "schema_mismatch"),
     ] {
         let mut end = End::dialer(&dialer, remote(1));

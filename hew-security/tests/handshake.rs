@@ -67,7 +67,7 @@ fn s15_an_open_list_pins_who_proved_first() {
     };
     assert!(dial(1).is_up());
     assert_eq!(list.learned(), [(node(1), keypair(1).public())]);
-    assert_eq!(dial(7).reasons(), ("refused_not_allowed", "node_pinned_elsewhere"));
+    assert_eq!(dial(7).reasons(), ("refused_node_id_conflict", "node_pinned_elsewhere"));
     assert!(dial(1).is_up());
 }
 
@@ -179,7 +179,7 @@ fn the_same_refusals_without_encryption() {
     assert_eq!(one.run().reasons(), ("refused_cluster_mismatch", "cluster_mismatch"));
     let mut one = link();
     one.dialer.refuse_identity = Some(refusal(RefusalStatus::ClusterMismatch));
-    assert_eq!(one.run().reasons(), ("cluster_mismatch", "closed"));
+    assert_eq!(one.run().reasons(), ("cluster_mismatch", "closed_message_3"));
     let mut one = link();
     one.dialer.refuse_hello = Some(refusal(RefusalStatus::Busy));
     assert_eq!(one.run().reasons(), ("busy", "refused_busy"));
@@ -346,7 +346,7 @@ fn s11_a_key_removed_during_the_handshake_does_not_get_in() {
         link = link.run_with(usize::MAX, &mut revoke);
         let expected = match remove_from_listener {
             true => ("refused_not_allowed", "revoked_key"),
-            false => ("revoked_key", "closed"),
+            false => ("revoked_key", "closed_message_3"),
         };
         assert_eq!(link.reasons(), expected);
         let refuser = if remove_from_listener { &link.listener } else { &link.dialer };

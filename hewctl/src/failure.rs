@@ -105,8 +105,10 @@ impl From<ConnectError> for Failure {
 fn kind_of_code(code: &str) -> Kind {
     match code {
         // The other side answers, and does not go on: it is no node, or it is shutting down.
-        "connection_refused" | "transport" | "closed" | "bad_magic" | "refused_busy" => Kind::Unreachable,
-        "timeout" => Kind::Timeout,
+        "connection_refused" | "transport" | "bad_magic" | "refused_busy" => Kind::Unreachable,
+        _ if code.starts_with("closed_") => Kind::Unreachable,
+        _ if code.starts_with("timeout_") => Kind::Timeout,
+        _ if code.starts_with("noise_") => Kind::Denied,
         "refused_not_allowed"
         | "refused_node_id_conflict"
         | "refused_cluster_mismatch"
@@ -117,9 +119,11 @@ fn kind_of_code(code: &str) -> Kind {
         | "revoked_key"
         | "zero_key"
         | "key_mismatch"
-        | "noise"
         | "reflection"
         | "node_id_conflict"
+        | "own_node_id"
+        | "unexpected_node"
+        | "older_incarnation"
         | "cluster_mismatch"
         | "encryption_required"
         | "plaintext_refused" => Kind::Denied,
@@ -171,7 +175,9 @@ mod tests {
         };
         check("connection_refused", Kind::Unreachable);
         check("transport", Kind::Unreachable);
-        check("timeout", Kind::Timeout);
+        check("timeout_hello", Kind::Timeout);
+        check("closed_verdict", Kind::Unreachable);
+        check("noise_message_2", Kind::Denied);
         check("refused_not_allowed", Kind::Denied);
         check("unknown_key", Kind::Denied);
         check("schema_mismatch", Kind::Failed);

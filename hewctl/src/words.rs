@@ -20,7 +20,7 @@ fn words(event: &NodeEvent) -> String {
         }
         NodeEvent::Isolated => "hears so little that it must be cut off itself".into(),
         NodeEvent::Rejoined => "hears the others again".into(),
-        NodeEvent::Conflict { detail } => format!("somebody else uses this node's id: {detail}"),
+        NodeEvent::Conflict { node, detail } => format!("node id {node} is claimed by two: {detail}"),
         NodeEvent::LinkUp { node, encrypted, resumed } => {
             let protection = if *encrypted { "encrypted" } else { "NOT encrypted" };
             let again = if *resumed { ", the session goes on" } else { "" };
@@ -58,7 +58,9 @@ pub(crate) fn object(event: &NodeEvent) -> Value {
         }),
         NodeEvent::Isolated => json!({"event": "isolated"}),
         NodeEvent::Rejoined => json!({"event": "rejoined"}),
-        NodeEvent::Conflict { detail } => json!({"event": "conflict", "detail": detail}),
+        NodeEvent::Conflict { node, detail } => {
+            json!({"event": "conflict", "node": node, "detail": detail})
+        }
         NodeEvent::LinkUp { node, encrypted, resumed } => {
             json!({"event": "link_up", "node": node, "encrypted": encrypted, "resumed": resumed})
         }

@@ -69,7 +69,7 @@ fn a_byte_each_second_is_closed_after_five() {
         let took = runtime.now() - begun;
         let five = Duration::from_secs(5);
         assert!((five..five + Duration::from_millis(50)).contains(&took), "closed after {took:?}");
-        assert_eq!(refused(&node, "timeout"), 1, "{:?}", node.stats().refusals);
+        assert_eq!(refused(&node, "timeout_hello"), 1, "{:?}", node.stats().refusals);
         node.shutdown().await;
     });
 }
@@ -202,7 +202,7 @@ fn ten_thousand_silent_connections_cost_little_and_keep_nobody_out() {
 
 /// How many strangers have made room, or had no time left.
 fn refused_by(stage: &Stage) -> u64 {
-    refused(&stage.target, "half_open_evicted") + refused(&stage.target, "timeout")
+    refused(&stage.target, "half_open_evicted") + refused(&stage.target, "timeout_hello")
 }
 
 #[test]

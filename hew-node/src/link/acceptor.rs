@@ -77,8 +77,12 @@ async fn serve<S: Stack>(core: Arc<Core<S>>, connection: ConnectionOf<S>) {
         }
         Some(Err((code, cause, is_busy))) => {
             core.shared.stats.refusal(code);
-            if !is_busy {
-                tracing::info!(node = %core.shared.id, peer = %address, %cause, "peer refused");
+            let node = core.shared.id;
+            if is_busy {
+                // Dials that cross are nothing to worry about.
+                tracing::debug!(%node, peer = %address, reason = code, %cause, "peer refused");
+            } else {
+                tracing::info!(%node, peer = %address, reason = code, %cause, "peer refused");
                 core.shared.events.publish(&NodeEvent::Refused { address, cause });
             }
         }
@@ -121,9 +125,10 @@ async fn establish<S: Stack>(
         handshake::run(runtime, handshake, connection, &mut gate, spoke).await.map_err(|error| {
             let is_busy = matches!(&error, HandshakeError::RefusedHere(refusal) | HandshakeError::Refused(refusal)
                 if refusal.status == RefusalStatus::Busy);
-            (error.reason_code(), error.to_string(), is_busy || gate.is_superseded(&error))
+            gate.report_conflict(&error);
+            (gate.reason_code(&error), error.to_string(), is_busy || gate.is_superseded(&error))
         })?;
     let address = reachable_address(theirs.listen.as_deref(), &seen);
     Link::attach(core, &gate, wires, &proven, &theirs, encrypted, (address, None))
-        .map_err(|reason| ("attach", reason, false))
+        .map_err(|error| (error.code(), error.to_string(), false))
 }

@@ -38,12 +38,10 @@ impl Arrivals {
             Some(inbox) => {
                 let crossing = Crossing::incoming(shared, peer.node, head.reply);
                 let limit = shared.bounds.payload_bytes_max;
-                let gathered = if payload.len() > limit {
-                    Err(shared.too_large())
-                } else {
-                    crossing.enter(|| inbox.gather(head.msg_type, payload))
-                };
-                match gathered {
+                if payload.len() > limit {
+                    return shared.refuse_too_large(&crossing);
+                }
+                match crossing.enter(|| inbox.gather(head.msg_type, payload)) {
                     // A question whose message has no place for a reply address will never be answered otherwise.
                     Ok(()) => crossing.refuse(AskError::NoReply),
                     Err(error) => shared.refuse(&crossing, error),
@@ -78,7 +76,7 @@ impl Arrivals {
             refused += delivered.refused;
         }
         shared.stats.add(Count::MessagesReceived, accepted);
-        shared.stats.add(Count::MessagesRefused, refused);
+        shared.stats.refused("full", refused);
     }
 }
 

@@ -46,6 +46,22 @@ pub(crate) enum End {
     Silence,
 }
 
+impl End {
+    /// A short stable name for counters.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            End::Closed => "closed",
+            End::Goodbye(_) => "goodbye",
+            End::Idle => "idle",
+            End::Truncated => "truncated",
+            End::Io(_) => "io",
+            End::Record(error) => error.reason_code(),
+            End::Violation(violation) => violation.code(),
+            End::Silence => "silence",
+        }
+    }
+}
+
 /// What the handshake left: the stream, its ciphers, and bytes that were read too far.
 pub(crate) struct Wires<R, W> {
     pub(crate) reader: R,

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::connection::{self, Wires};
 use super::gate::{LinkGate, Side};
 use super::handshake;
-use super::peer::{Attached, Peer, Standing};
+use super::peer::{AttachError, Attached, Peer, Standing};
 use crate::core::Core;
 use crate::events::NodeEvent;
 use crate::stack::Stack;
@@ -32,9 +32,9 @@ pub(crate) enum DialError {
     #[error("{0}")]
     Transport(#[from] TransportError),
     #[error("{addr}: {error}")]
-    Handshake { addr: Addr, error: HandshakeError },
+    Handshake { addr: Addr, error: HandshakeError, code: &'static str },
     #[error("{addr}: {reason}")]
-    Attach { addr: Addr, reason: String },
+    Attach { addr: Addr, reason: AttachError },
     #[error("node {node} is connected already")]
     Connected { node: NodeId },
     #[error("this node is stopping")]
@@ -47,8 +47,8 @@ impl DialError {
         match self {
             DialError::Transport(error) if error.is_refused() => "connection_refused",
             DialError::Transport(_) => "transport",
-            DialError::Handshake { error, .. } => error.reason_code(),
-            DialError::Attach { .. } => "attach",
+            DialError::Handshake { code, .. } => code,
+            DialError::Attach { reason, .. } => reason.code(),
             DialError::Connected { .. } => "connected",
             DialError::Stopping => "stopping",
         }
@@ -114,7 +114,7 @@ where
         theirs: &Extension,
         encrypted: bool,
         (address, seed): (Option<String>, Option<String>),
-    ) -> Result<Link<R, W>, String> {
+    ) -> Result<Link<R, W>, AttachError> {
         let generation = core.authenticator.generation();
         let (peer, agreed) = gate.agreed(proven, theirs, encrypted)?;
         let close = Arc::new(Event::new());
@@ -142,13 +142,14 @@ where
             connection::End::Closed
         };
         let end = future::or(running, stopped).await;
+        let (stats, reason) = (&core.shared.stats, end.code());
         let is_violation = matches!(end, connection::End::Violation(_));
-        if let connection::End::Violation(violation) = &end {
-            core.shared.stats.violation(violation.code());
-        } else if let connection::End::Record(error) = &end {
-            core.shared.stats.violation(error.reason_code());
+        if is_violation || matches!(end, connection::End::Record(_)) {
+            stats.violation(reason);
+        } else {
+            stats.end(reason);
         }
-        tracing::info!(node = %core.shared.id, peer = %peer.node, cause = %end, "connection ended");
+        tracing::info!(node = %core.shared.id, peer = %peer.node, reason, cause = %end, "connection ended");
         core.detach(&peer, generation, &end, is_member);
         if is_violation {
             // On a new connection the same frames would come again, and the same violation.
@@ -200,7 +201,11 @@ pub(crate) async fn dial<S: Stack>(
             handshake::run(&core.shared.runtime, handshake, connection, &mut gate, || {}).await.map_err(
                 |error| match gate.connected() {
                     Some(node) => DialError::Connected { node },
-                    None => DialError::Handshake { addr: addr.clone(), error },
+                    None => {
+                        gate.report_conflict(&error);
+                        let code = gate.reason_code(&error);
+                        DialError::Handshake { addr: addr.clone(), error, code }
+                    }
                 },
             )?;
         let address = reachable_address(theirs.listen.as_deref(), &seen);
@@ -338,19 +343,28 @@ pub(crate) async fn dial_seed<S: Stack>(core: Arc<Core<S>>, address: String) {
     }
 }
 
-/// Counts, logs and publishes a failed dial.
+/// Counts and logs a failed dial, and publishes it.
 fn report<S: Stack>(core: &Core<S>, addr: &Addr, error: &DialError) {
-    core.shared.stats.refusal(error.code());
-    if error.is_busy() {
-        return;
-    }
-    tracing::info!(node = %core.shared.id, %error, "dial failed");
-    if error.is_conflict() {
-        core.shared.events.publish(&NodeEvent::Conflict { detail: error.to_string() });
-    }
-    if !error.is_connection_refused() {
+    note(core, error);
+    if !error.is_busy() && !error.is_connection_refused() {
         let (address, cause) = (addr.to_string(), error.to_string());
         core.shared.events.publish(&NodeEvent::Refused { address, cause });
+    }
+}
+
+/// Counts and logs a failed dial; a conflict is published, too.
+pub(crate) fn note<S: Stack>(core: &Core<S>, error: &DialError) {
+    let (node, reason) = (core.shared.id, error.code());
+    core.shared.stats.refusal(reason);
+    if error.is_busy() {
+        // Dials that cross are nothing to worry about.
+        tracing::debug!(%node, reason, %error, "dial failed");
+    } else {
+        tracing::info!(%node, reason, %error, "dial failed");
+    }
+    if error.is_conflict() {
+        let detail = error.to_string();
+        core.shared.events.publish(&NodeEvent::Conflict { node, detail });
     }
 }
 

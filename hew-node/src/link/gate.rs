@@ -2,18 +2,25 @@
 
 use super::handshake::Gate;
 use super::peer::{Agreed, Peer};
+use super::session::AttachError;
 use super::settle::{Existing, Settled, settle};
 use crate::core::Core;
+use crate::events::NodeEvent;
+use crate::rights::not_allowed;
 use crate::shared::FRAME_EXTRA_BYTES;
 use crate::stack::Stack;
 use hew_cluster::Membership;
-use hew_security::{Admission, Authenticator, HandshakeError, Rights};
+use hew_security::{Admission, Authenticator, Denied, HandshakeError, Rights};
 use hew_wire::{Extension, Hello, NodeId, PROTOCOL_VERSION, Refusal, RefusalStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long an older incarnation has to show that it still lives when a newer one appears.
 const LIFE_SIGN: Duration = Duration::from_millis(300);
+
+/// Reason codes of a conflict about a node id.
+const OLDER: &str = "older_incarnation";
+const RUNNING: &str = "node_id_conflict";
 
 /// Which side of the connection this node is.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +40,12 @@ pub(crate) struct LinkGate<'a, S: Stack> {
     connected: Option<NodeId>,
     /// Who the other end says it is. Not proven.
     claimed: Option<NodeId>,
+    refused: Option<&'static str>,
 }
 
 impl<'a, S: Stack> LinkGate<'a, S> {
     pub(crate) fn new(core: &'a Core<S>, side: Side) -> LinkGate<'a, S> {
-        LinkGate { core, side, peer: None, ours: None, connected: None, claimed: None }
+        LinkGate { core, side, peer: None, ours: None, connected: None, claimed: None, refused: None }
     }
 
     /// The peer, and what both sides' words agree on; after a handshake that succeeded.
@@ -46,14 +54,16 @@ impl<'a, S: Stack> LinkGate<'a, S> {
         peer: &hew_security::Peer,
         theirs: &Extension,
         encrypted: bool,
-    ) -> Result<(Arc<Peer>, Agreed), String> {
+    ) -> Result<(Arc<Peer>, Agreed), AttachError> {
         let (Some(known), Some(ours)) = (self.peer.clone(), self.ours.as_ref()) else {
-            return Err("no hello was admitted".into());
+            return Err(AttachError::SessionEnded);
         };
         let permissions = match self.core.authenticator.rights(peer) {
             Rights::Granted(permissions) => permissions,
             // Since the handshake looked.
-            Rights::Retired(denied) | Rights::Refused(denied) => return Err(self.core.refusal(peer, denied)),
+            Rights::Retired(denied) | Rights::Refused(denied) => {
+                return Err(AttachError::NotAllowed(not_allowed(peer, denied)));
+            }
         };
         let is_same_start = known.incarnation() == Some(theirs.incarnation);
         let resumed = is_same_start && ours.session != 0 && ours.session == theirs.session;
@@ -88,6 +98,35 @@ impl<'a, S: Stack> LinkGate<'a, S> {
             })
     }
 
+    /// Why the handshake failed, as a word for counters; more exact than the status that the peer was told if it was this
+    /// gate that refused.
+    pub(crate) fn reason_code(&self, error: &HandshakeError) -> &'static str {
+        match (error, self.refused) {
+            (HandshakeError::RefusedHere(_), Some(code)) => code,
+            _ => error.reason_code(),
+        }
+    }
+
+    /// Says so, if the peer was refused because it claims the id of another node that lives.
+    pub(crate) fn report_conflict(&self, error: &HandshakeError) {
+        let claimed = match error {
+            HandshakeError::NotAllowed { node, denied: Denied::NodePinnedElsewhere, .. }
+            | HandshakeError::NodeIdConflict { node } => *node,
+            HandshakeError::RefusedHere(_) if matches!(self.refused, Some(RUNNING | OLDER)) => {
+                let Some(peer) = &self.peer else { return };
+                peer.node
+            }
+            _ => return,
+        };
+        let shared = &self.core.shared;
+        let lives =
+            claimed == shared.id || shared.peers.peer(claimed).is_some_and(|peer| peer.is_connected());
+        if lives {
+            let detail = error.to_string();
+            shared.events.publish(&NodeEvent::Conflict { node: claimed, detail });
+        }
+    }
+
     /// Whether the incarnation that this node has a connection to answers while a newer one knocks.
     async fn older_lives(&self, peer: &Peer) -> bool {
         if !peer.is_connected() {
@@ -103,15 +142,17 @@ impl<'a, S: Stack> LinkGate<'a, S> {
 
 impl<S: Stack> Gate for LinkGate<'_, S> {
     fn admit(&mut self, hello: &Hello) -> Admission {
-        let conflict =
-            |reason: String| Admission::Refuse(Refusal::new(RefusalStatus::NodeIdConflict, reason));
         if hello.node == self.core.shared.id {
-            return conflict(format!("node id {} is this node's own", hello.node));
+            self.refused = Some("own_node_id");
+            let reason = format!("node id {} is this node's own", hello.node);
+            return Admission::Refuse(Refusal::new(RefusalStatus::NodeIdConflict, reason));
         }
         if let Side::Dialer { expected: Some(expected) } = self.side
             && expected != hello.node
         {
-            return conflict(format!("node {expected} was expected here, not node {}", hello.node));
+            self.refused = Some("unexpected_node");
+            let reason = format!("node {expected} was expected here, not node {}", hello.node);
+            return Admission::Refuse(Refusal::new(RefusalStatus::NodeIdConflict, reason));
         }
         self.claimed = Some(hello.node);
         // Looked up, not made: whoever knocks with an invented id must not leave anything behind.
@@ -153,9 +194,11 @@ impl<S: Stack> Gate for LinkGate<'_, S> {
                 "node {} is known with incarnation {known}, which is newer than {}",
                 proven.node, theirs.incarnation
             );
+            self.refused = Some(OLDER);
             return refuse(RefusalStatus::NodeIdConflict, reason);
         }
         if known.is_some_and(|known| known < theirs.incarnation) && self.older_lives(&peer).await {
+            self.refused = Some(RUNNING);
             let reason = format!("node {} is running already, and answers", proven.node);
             return refuse(RefusalStatus::NodeIdConflict, reason);
         }

@@ -26,12 +26,16 @@ pub(crate) enum Violation {
     NeverSent { claimed: u64, sent: u64 },
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
+    #[error("control message: {0}")]
+    Control(DecodeError),
     #[error("a frame of kind {kind:#04x} inside a fragmented frame")]
     Nested { kind: u8 },
     #[error("more than {limit} {what} in incomplete frames")]
     OverBudget { what: &'static str, limit: usize },
     #[error("part at {offset} of fragmented frame {id}, expected {expected}")]
     OutOfOrder { id: u32, offset: u32, expected: u32 },
+    #[error("fragmented frame {id} has {total} bytes, and had {before}")]
+    TotalChanged { id: u32, total: u32, before: u32 },
     #[error("{what}, which was not agreed on")]
     NotAgreed { what: &'static str },
     #[error("a fragmented frame stayed incomplete for {} s", INCOMPLETE_IDLE_MAX.as_secs())]
@@ -46,10 +50,28 @@ impl Violation {
             Violation::SecondStart => "second_start",
             Violation::Gap { .. } => "gap",
             Violation::NeverSent { .. } => "never_sent",
-            Violation::Undecodable(_) => "undecodable",
+            Violation::Undecodable(error) => match error {
+                DecodeError::Truncated { .. } => "truncated",
+                DecodeError::Trailing { .. } => "trailing_bytes",
+                DecodeError::TooLarge { .. } => "too_large",
+                DecodeError::TooDeep { .. } => "too_deep",
+                DecodeError::Invalid { .. } => "invalid",
+                _ => "unknown",
+            },
+            Violation::Control(error) => match error {
+                DecodeError::Truncated { .. } => "control_truncated",
+                DecodeError::Trailing { .. } => "control_trailing_bytes",
+                DecodeError::TooLarge { .. } => "control_too_large",
+                DecodeError::TooDeep { .. } => "control_too_deep",
+                DecodeError::Invalid { .. } => "control_invalid",
+                _ => "control_unknown",
+            },
             Violation::Nested { .. } => "nested",
+            Violation::OverBudget { what: "frames", .. } => "too_many_incomplete",
             Violation::OverBudget { .. } => "over_budget",
-            Violation::OutOfOrder { .. } => "out_of_order",
+            Violation::OutOfOrder { offset, expected, .. } if offset > expected => "fragment_gap",
+            Violation::OutOfOrder { .. } => "fragment_overlap",
+            Violation::TotalChanged { .. } => "fragment_total",
             Violation::NotAgreed { .. } => "not_agreed",
             Violation::Incomplete => "incomplete",
         }
@@ -197,7 +219,10 @@ impl Incoming {
                 entry.insert(Incomplete { total: head.total, received: 0, bytes: Vec::new(), last_part: now })
             }
         };
-        if head.offset != incomplete.received || head.total != incomplete.total {
+        if head.total != incomplete.total {
+            return Err(Violation::TotalChanged { id: head.id, total: head.total, before: incomplete.total });
+        }
+        if head.offset != incomplete.received {
             let expected = incomplete.received;
             return Err(Violation::OutOfOrder { id: head.id, offset: head.offset, expected });
         }
@@ -355,14 +380,15 @@ mod tests {
             }
             assert_eq!(last.unwrap_err().code(), expected);
         };
-        check(&[part(1, 10, 1, b"x")], "out_of_order");
-        check(&[part(1, 10, 0, b"x"), part(1, 10, 2, b"x")], "out_of_order");
-        check(&[part(1, 10, 0, b"x"), part(1, 11, 1, b"x")], "out_of_order");
+        check(&[part(1, 10, 1, b"x")], "fragment_gap");
+        check(&[part(1, 10, 0, b"x"), part(1, 10, 2, b"x")], "fragment_gap");
+        check(&[part(1, 10, 0, b"xy"), part(1, 10, 1, b"x")], "fragment_overlap");
+        check(&[part(1, 10, 0, b"x"), part(1, 11, 1, b"x")], "fragment_total");
         check(&[part(1, 8, 0, &frame(FrameKind::Start, b""))], "nested");
         check(&[part(1, 8, 0, &frame(FrameKind::Fragment, b""))], "nested");
-        check(&[part(1, 9, 0, &[frame(FrameKind::Message, b""), vec![0]].concat())], "undecodable");
+        check(&[part(1, 9, 0, &[frame(FrameKind::Message, b""), vec![0]].concat())], "trailing_bytes");
         let many: Vec<_> = (0..=INCOMPLETE_MAX as u32).map(|id| part(id, 10, 0, b"x")).collect();
-        check(&many, "over_budget");
+        check(&many, "too_many_incomplete");
         let large: Vec<_> = (0..35u32).map(|id| part(id, limit, 0, &vec![0; 61_000])).collect();
         check(&large, "over_budget");
     }

@@ -185,14 +185,14 @@ impl Record<'_> {
                 let (head, payload) = MessageHead::decode(frame)?;
                 self.decompressor.plain(frame, payload, |payload| match payload {
                     Ok(payload) => self.arrivals.add(shared, peer, &head, payload, rest),
-                    Err(error) => shared.refuse_frame(peer, frame, error.to_string()),
+                    Err(error) => shared.refuse_compressed(peer, frame, &error),
                 })?;
             }
             Some(FrameKind::Reply) => {
                 let (head, value) = ReplyHead::decode(frame)?;
                 self.decompressor.plain(frame, value, |value| match value {
                     Ok(value) => shared.receive_reply(peer, &head, value),
-                    Err(error) => shared.refuse_frame(peer, frame, error.to_string()),
+                    Err(error) => shared.refuse_compressed(peer, frame, &error),
                 })?;
             }
             Some(FrameKind::Control) => {

@@ -3,7 +3,8 @@
 use super::block::Lost;
 use super::outgoing::{Full, NeverSent};
 use event_listener::Event;
-use hew_security::{Permissions, PublicKey};
+use hew_cluster::MembershipError;
+use hew_security::{HandshakeError, Permissions, PublicKey};
 use hew_wire::compression::Compression;
 use hew_wire::{Incarnation, NodeId};
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub(crate) struct Agreed {
 }
 
 /// Why a connection was not attached. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AttachError {
     /// The peer was told that the session goes on, which is not true any more: the next handshake begins a new one.
     #[error("the session ended during the handshake")]
@@ -68,6 +69,27 @@ pub(crate) enum AttachError {
     /// The peer claims what cannot be; with this session it would again.
     #[error("claims to have received frame {} of {}", .0.claimed, .0.sent)]
     NeverSent(NeverSent),
+    /// The peer's key is not welcome any more since the handshake looked.
+    #[error("{0}")]
+    NotAllowed(HandshakeError),
+    #[error("this node is stopping")]
+    Stopping,
+    #[error("{0}")]
+    Membership(#[from] MembershipError),
+}
+
+impl AttachError {
+    /// A short stable name for counters.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            AttachError::SessionEnded => "session_ended",
+            AttachError::Older { .. } => "older_incarnation",
+            AttachError::NeverSent(_) => "never_sent",
+            AttachError::NotAllowed(error) => error.reason_code(),
+            AttachError::Stopping => "stopping",
+            AttachError::Membership(_) => "membership",
+        }
+    }
 }
 
 /// A connection that was attached to its session.

@@ -72,6 +72,8 @@ pub type Change = fn(&mut Vec<u8>);
 pub struct Script {
     /// Its hello.
     pub hello: [u8; HELLO_BYTES],
+    /// What somebody on the way does to it: both sides take different hellos for the same.
+    pub hello_on_the_way: fn(&mut [u8; HELLO_BYTES]),
     /// What it thinks of the node's hello.
     pub verdict: Vec<u8>,
     /// The key that it uses in Noise.
@@ -93,6 +95,7 @@ impl Script {
     pub fn new(node: u16, key: &Key, extension: &Extension) -> Script {
         Script {
             hello: hello(node, &key.public),
+            hello_on_the_way: |_| {},
             verdict: vec![0],
             secret: key.secret.clone(),
             extension: extension.encode(),
@@ -111,7 +114,9 @@ impl Script {
     /// Dials a node and goes through the handshake as far as message 2.
     pub fn begin(&self, address: SocketAddr) -> Result<Halfway, Heard> {
         let mut wire = Wire::connect(address);
-        wire.send(&self.hello);
+        let mut sent = self.hello;
+        (self.hello_on_the_way)(&mut sent);
+        wire.send(&sent);
         let theirs = wire.read_hello()?;
         let mut noise = self.noise(&self.hello, &theirs, true);
         let mut bytes = self.verdict.clone();
@@ -141,7 +146,9 @@ impl Script {
     pub fn accept(&self, listener: &TcpListener) -> Result<EvilLink, Heard> {
         let mut wire = Wire::accept(listener);
         let theirs = wire.read_exact::<HELLO_BYTES>()?;
-        wire.send(&[&[0][..], &self.hello].concat());
+        let mut sent = self.hello;
+        (self.hello_on_the_way)(&mut sent);
+        wire.send(&[&[0][..], &sent].concat());
         let verdict = wire.read_exact::<1>()?;
         if verdict != [0] {
             return Err(wire.read_reason(verdict[0], false));

@@ -1,11 +1,13 @@
 //! An evil peer: it speaks the protocol well enough to get anywhere, and then breaks one rule.
 //!
 //! [`forge`] shakes hands by hand, with every byte open to change; [`link`] speaks records and frames afterwards;
+//! [`log`] is what nodes say of it;
 //! [`stage`] is the world that is attacked: a real node over TCP, and a healthy second node that must not notice.
 //! What is attacked, and what must come of it, is the table in `tests/evil_peer.rs`.
 
 pub mod forge;
 pub mod link;
+pub mod log;
 pub mod stage;
 
 use std::fmt;

@@ -3,6 +3,7 @@
 use super::Heard;
 use super::forge::{Key, Script, extension};
 use super::link::EvilLink;
+use super::log;
 use crate::actors::{Counter, CounterActor};
 use hew_node::{
     ActorRef, Allowlist, Compression, EventStream, Node, NodeEvent, NodeId, NodeStats, Runtime,
@@ -64,13 +65,17 @@ struct Asking {
 
 /// The counters that tell what was refused, by name; what carries good traffic is left out.
 pub fn counted(stats: &NodeStats) -> BTreeMap<String, u64> {
-    let reasons =
-        [("refusal", &stats.refusals), ("violation", &stats.violations), ("control", &stats.control_errors)];
+    let reasons = [
+        ("refusal", &stats.refusals),
+        ("violation", &stats.violations),
+        ("control", &stats.control_errors),
+        ("message", &stats.refused),
+        ("end", &stats.ends),
+    ];
     let mut all: BTreeMap<String, u64> = reasons
         .into_iter()
         .flat_map(|(kind, map)| map.iter().map(move |(reason, n)| (format!("{kind} {reason}"), *n)))
         .collect();
-    all.insert("messages_refused".into(), stats.messages_refused);
     all.insert("replies_unexpected".into(), stats.replies_unexpected);
     all.insert("unknown_skipped".into(), stats.unknown_skipped);
     all
@@ -80,6 +85,7 @@ impl Stage {
     /// Two nodes of one cluster with a Strict allowlist that pins four keys.
     pub fn set() -> Stage {
         count_panics();
+        log::listen();
         let runtime = Runtime::start(RuntimeConfig { workers: 1, ..RuntimeConfig::default() })
             .expect("the system gives threads");
         let (target_key, good_key) = (generate(), generate());
@@ -195,7 +201,7 @@ impl Stage {
         while let Some(event) = events.try_next() {
             let text = match &event {
                 NodeEvent::Refused { cause, .. } | NodeEvent::LinkDown { cause, .. } => cause.clone(),
-                NodeEvent::Conflict { detail } => detail.clone(),
+                NodeEvent::Conflict { detail, .. } => detail.clone(),
                 _ => continue,
             };
             if text.chars().any(char::is_control) {

@@ -81,7 +81,8 @@ fn cut(whole: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-const REFUSED: &[(&str, u64)] = &[("messages_refused", 1)];
+const LIES: &[(&str, u64)] = &[("message decompression", 1)];
+const TOO_LARGE: &[(&str, u64)] = &[("message too_large", 1)];
 
 pub(crate) const COMPRESSION: &[Row] = &[
     row("a good compressed question", |s| asked(s, &with_size(1, &literals(b"\xc0")), 0), Alive, &[]),
@@ -89,7 +90,7 @@ pub(crate) const COMPRESSION: &[Row] = &[
         "a zip bomb within the limits, which is no message",
         |s| told(s, &with_size(12 << 20, &zeros(12 << 20))),
         Alive,
-        REFUSED,
+        &[("message undecodable", 1)],
     ),
     row(
         "zip bombs one after the other",
@@ -98,7 +99,7 @@ pub(crate) const COMPRESSION: &[Row] = &[
             with_frames(s, &vec![bomb; 20])
         },
         Alive,
-        &[("messages_refused", 20)],
+        &[("message undecodable", 20)],
     ),
     row(
         "a zip bomb over the limit",
@@ -107,36 +108,36 @@ pub(crate) const COMPRESSION: &[Row] = &[
             with_frames(s, &cut(&sent(s, 0, None, &with_size(size, &zeros(size)))))
         },
         Alive,
-        REFUSED,
+        TOO_LARGE,
     ),
     row(
         "a question with 4 GiB, says its size",
         |s| asked(s, &with_size(u32::MAX as usize, &zeros(60)), 5),
         Alive,
-        REFUSED,
+        TOO_LARGE,
     ),
     row(
         "more than 255 times what has come, says its size",
         |s| asked(s, &with_size(12 << 20, &zeros(1 << 20)), 5),
         Alive,
-        REFUSED,
+        TOO_LARGE,
     ),
-    row("a size above the truth", |s| asked(s, &with_size(2, &literals(b"\xc0")), 5), Alive, REFUSED),
-    row("a size below the truth", |s| asked(s, &with_size(1, &literals(b"\xc0\xc0")), 5), Alive, REFUSED),
-    row("a size of 0 with a block", |s| asked(s, &with_size(0, &literals(b"\xc0")), 5), Alive, REFUSED),
-    row("a size without a block", |s| asked(s, &with_size(1, b""), 5), Alive, REFUSED),
-    row("a block that is none", |s| asked(s, &with_size(40, &[0xff; 20]), 5), Alive, REFUSED),
+    row("a size above the truth", |s| asked(s, &with_size(2, &literals(b"\xc0")), 5), Alive, LIES),
+    row("a size below the truth", |s| asked(s, &with_size(1, &literals(b"\xc0\xc0")), 5), Alive, LIES),
+    row("a size of 0 with a block", |s| asked(s, &with_size(0, &literals(b"\xc0")), 5), Alive, LIES),
+    row("a size without a block", |s| asked(s, &with_size(1, b""), 5), Alive, TOO_LARGE),
+    row("a block that is none", |s| asked(s, &with_size(40, &[0xff; 20]), 5), Alive, LIES),
     row(
         "a block that begins before its beginning",
         |s| asked(s, &with_size(10, b"\x10a\x02\x00\x50vwxyz"), 5),
         Alive,
-        REFUSED,
+        LIES,
     ),
     row(
         "a compressed message without its size",
         |s| told(s, &[1, 0, 0]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a compressed message without an agreement",
@@ -206,7 +207,7 @@ pub(crate) const COMPRESSION: &[Row] = &[
             with_frames(s, &[good, lie])
         },
         Alive,
-        &[("replies_unexpected", 1), ("messages_refused", 1)],
+        &[("replies_unexpected", 1), ("message decompression", 1)],
     ),
 ];
 

@@ -26,10 +26,21 @@ pub(crate) const FRAME_MAX: &[u8] = b"\x07\xce\x00\x10\x00\x00";
 pub(crate) const HANDSHAKES: &[Row] = &[
     row("no flaw", |s| with_script(s, |_| ()), Alive, &[]),
     row(
+        "a hello changed on the way, in a flag that nobody has to know",
+        |s| {
+            with_script(s, |x| {
+                x.hello_on_the_way = |hello| hello[15] ^= 0x40;
+                x.bluff = true;
+            })
+        },
+        Closed,
+        &[("refusal noise_message_3", 1)],
+    ),
+    row(
         "message 1 empty",
         |s| with_script(s, |x| x.message_1 = |m| *m = vec![0, 0]),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_1", 1)],
     ),
     row(
         "message 1 of 31 bytes",
@@ -42,19 +53,19 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             })
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_1", 1)],
     ),
     row(
         "message 1 of 65535 bytes",
         |s| with_script(s, |x| x.message_1 = |m| m[..2].fill(0xFF)),
         Closed,
-        &[("refusal oversized", 1)],
+        &[("refusal oversized_message_1", 1)],
     ),
     row(
         "message 1 of zeros, a point of low order",
         |s| with_script(s, |x| x.message_1 = |m| m[2..].fill(0)),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_1", 1)],
     ),
     row(
         "message 1 with a flipped bit",
@@ -65,31 +76,31 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             })
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "message 3 empty",
         |s| with_script(s, |x| x.message_3 = |m| *m = vec![0, 0]),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "message 3 of 65535 bytes",
         |s| with_script(s, |x| x.message_3 = |m| m[..2].fill(0xFF)),
         Closed,
-        &[("refusal oversized", 1)],
+        &[("refusal oversized_message_3", 1)],
     ),
     row(
         "message 3 with a bit flipped in its key",
         |s| with_script(s, |x| x.message_3 = |m| m[2] ^= 1),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "message 3 with a bit flipped in its extension",
         |s| with_script(s, |x| x.message_3 = |m| m[60] ^= 0x80),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "message 3 with a bit flipped in its last tag",
@@ -102,7 +113,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             })
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "message 3 a byte short",
@@ -115,7 +126,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             })
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_3", 1)],
     ),
     row(
         "another listed node's key in the hello, the own one in message 3",
@@ -147,7 +158,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             Ok(wire.fate())
         },
         Closed,
-        &[("refusal closed", 1)],
+        &[("refusal closed_hello", 1)],
     ),
     row(
         "another cluster",
@@ -159,20 +170,25 @@ pub(crate) const HANDSHAKES: &[Row] = &[
         "an extension that is no map",
         |s| with_script(s, |x| x.extension = vec![0xC1]),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an empty extension",
         |s| with_script(s, |x| x.extension = vec![]),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
-    row("an extension without anything", |s| with_entries(s, &[]), Sealed(6), &[("refusal malformed", 1)]),
+    row(
+        "an extension without anything",
+        |s| with_entries(s, &[]),
+        Sealed(6),
+        &[("refusal malformed_message_3", 1)],
+    ),
     row(
         "bytes after the extension",
         |s| with_script(s, |x| x.extension.push(0xC0)),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an extension cut off",
@@ -182,13 +198,13 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             })
         },
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an extension a byte too long",
         |s| with_script(s, |x| x.extension = vec![0xC0; hew_wire::EXTENSION_BYTES_MAX + 1]),
         Closed,
-        &[("refusal oversized", 1)],
+        &[("refusal oversized_message_3", 1)],
     ),
     row(
         "an extension with a key twice",
@@ -196,13 +212,13 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             with_entries(s, &[INCARNATION, INCARNATION, CLUSTER, CLIENT, VERSION_MIN, VERSION_MAX, FRAME_MAX])
         },
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an extension with an unknown role",
         |s| with_entries(s, &[INCARNATION, CLUSTER, b"\x04\x02", VERSION_MIN, VERSION_MAX, FRAME_MAX]),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an extension that nests deeply in a key that nobody knows",
@@ -211,13 +227,13 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             with_entries(s, &[INCARNATION, CLUSTER, CLIENT, VERSION_MIN, VERSION_MAX, FRAME_MAX, &deep])
         },
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an extension that declares 2^32 - 1 entries",
         |s| with_script(s, |x| x.extension = vec![0xDF, 0xFF, 0xFF, 0xFF, 0xFF]),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "a node name with an escape and a newline",
@@ -226,13 +242,13 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             with_entries(s, &[INCARNATION, name, CLUSTER, CLIENT, VERSION_MIN, VERSION_MAX, FRAME_MAX])
         },
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "a cluster name with a newline",
         |s| with_entries(s, &[INCARNATION, b"\x03\xa4hew\n", CLIENT, VERSION_MIN, VERSION_MAX, FRAME_MAX]),
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an address with an escape",
@@ -241,7 +257,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             with_entries(s, &[INCARNATION, CLUSTER, CLIENT, VERSION_MIN, VERSION_MAX, FRAME_MAX, listen])
         },
         Sealed(6),
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_3", 1)],
     ),
     row(
         "an incarnation older than the one that is known",
@@ -256,7 +272,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
             Ok(Script::new(ACCOMPLICE, &s.accomplice, &older).dial(s.address)?.start().pulse())
         },
         Sealed(3),
-        &[("refusal node_id_conflict", 1)],
+        &[("refusal older_incarnation", 1)],
     ),
     row(
         "frames claimed to be received that were never sent, in a session that never was",

@@ -56,14 +56,14 @@ pub(crate) const HELLOS: &[Row] = &[
         "the node's own id",
         |s| with_hello(s, |h| h[7] = TARGET as u8),
         Verdict(3),
-        &[("refusal node_id_conflict", 1)],
+        &[("refusal own_node_id", 1)],
     ),
     row(
         "its own hello, reflected",
         |s| target_hello(s).and_then(|hello| say(s, &hello)),
         Verdict(4),
         // The connection that fetched the hello was closed in the middle.
-        &[("refusal reflection", 1), ("refusal closed", 1)],
+        &[("refusal reflection", 1), ("refusal closed_hello", 1)],
     ),
     row(
         "its own key under another id",
@@ -72,15 +72,15 @@ pub(crate) const HELLOS: &[Row] = &[
             with_hello(s, |h| h[16..].copy_from_slice(&own[16..]))
         },
         Verdict(4),
-        &[("refusal reflection", 1), ("refusal closed", 1)],
+        &[("refusal reflection", 1), ("refusal closed_hello", 1)],
     ),
     row("unknown key", |s| with_hello(s, |h| h[47] ^= 1), Verdict(4), &[("refusal unknown_key", 1)]),
     row("all-zero key", |s| with_hello(s, |h| h[16..].fill(0)), Verdict(4), &[("refusal zero_key", 1)]),
     row(
         "a listed key under another's id",
         |s| with_hello(s, |h| h[7] = GOOD as u8),
-        Verdict(4),
-        &[("refusal key_pinned_elsewhere", 1)],
+        Verdict(3),
+        &[("refusal node_pinned_elsewhere", 1)],
     ),
     row(
         "a listed key under an id that nobody has",
@@ -91,8 +91,8 @@ pub(crate) const HELLOS: &[Row] = &[
     row(
         "another's key under the own id",
         |s| with_hello(s, |h| h[16..].copy_from_slice(s.good_key.as_bytes())),
-        Verdict(4),
-        &[("refusal key_pinned_elsewhere", 1)],
+        Verdict(3),
+        &[("refusal node_pinned_elsewhere", 1)],
     ),
     row(
         "encryption not offered",
@@ -126,7 +126,7 @@ pub(crate) const HELLOS: &[Row] = &[
         "a plaintext frame in place of message 1",
         |s| after_hello(s, &[&[0][..], &message(s.counter.pid(), 0, None, b"\x01")].concat()),
         Closed,
-        &[("refusal oversized", 1)],
+        &[("refusal oversized_message_1", 1)],
     ),
     row(
         "a plaintext record in place of message 1",
@@ -135,7 +135,7 @@ pub(crate) const HELLOS: &[Row] = &[
             after_hello(s, &[&[0, 0, frame.len() as u8][..], &frame].concat())
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_1", 1)],
     ),
     row(
         "a verdict full of escapes",
@@ -158,7 +158,7 @@ pub(crate) const HELLOS: &[Row] = &[
             Ok(wire.fate())
         },
         Closed,
-        &[("refusal closed", 1)],
+        &[("refusal closed_hello", 1)],
     ),
     row(
         "a connection and not a byte",
@@ -168,7 +168,7 @@ pub(crate) const HELLOS: &[Row] = &[
             Ok(wire.fate())
         },
         Closed,
-        &[("refusal closed", 1)],
+        &[("refusal closed_hello", 1)],
     ),
     row(
         "a hello byte by byte, quick enough",
@@ -182,7 +182,7 @@ pub(crate) const HELLOS: &[Row] = &[
             Ok(Heard::Alive)
         },
         Alive,
-        &[("refusal closed", 1)],
+        &[("refusal closed_hello", 1)],
     ),
     row(
         "a byte each second",
@@ -198,7 +198,7 @@ pub(crate) const HELLOS: &[Row] = &[
             expect_within(begun, 4..=11, wire.fate())
         },
         Closed,
-        &[("refusal timeout", 1)],
+        &[("refusal timeout_hello", 1)],
     ),
     row(
         "silence",
@@ -208,7 +208,7 @@ pub(crate) const HELLOS: &[Row] = &[
             expect_within(begun, 4..=11, heard)
         },
         Closed,
-        &[("refusal timeout", 1)],
+        &[("refusal timeout_hello", 1)],
     ),
 ];
 

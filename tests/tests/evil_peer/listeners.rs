@@ -81,7 +81,7 @@ pub(crate) const LISTENERS: &[Row] = &[
             })
         },
         Verdict(3),
-        &[("refusal node_id_conflict", 1)],
+        &[("refusal own_node_id", 1)],
     ),
     row(
         "a listener with an unknown key",
@@ -110,34 +110,40 @@ pub(crate) const LISTENERS: &[Row] = &[
         &[("refusal reflection", 1)],
     ),
     row(
+        "a listener's hello changed on the way, in a flag that nobody has to know",
+        |s| dialed_with(s, |x| x.hello_on_the_way = |hello| hello[15] ^= 0x40),
+        Closed,
+        &[("refusal noise_message_2", 1)],
+    ),
+    row(
         "message 2 empty",
         |s| dialed_with(s, |x| x.message_2 = |m| *m = vec![0, 0]),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_2", 1)],
     ),
     row(
         "message 2 of 65535 bytes",
         |s| dialed_with(s, |x| x.message_2 = |m| m[..2].fill(0xFF)),
         Closed,
-        &[("refusal oversized", 1)],
+        &[("refusal oversized_message_2", 1)],
     ),
     row(
         "message 2 with a bit flipped in its ephemeral key",
         |s| dialed_with(s, |x| x.message_2 = |m| m[4] ^= 1),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_2", 1)],
     ),
     row(
         "message 2 with a bit flipped in its static key",
         |s| dialed_with(s, |x| x.message_2 = |m| m[40] ^= 1),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_2", 1)],
     ),
     row(
         "message 2 with a bit flipped in its extension",
         |s| dialed_with(s, |x| x.message_2 = |m| m[90] ^= 1),
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_message_2", 1)],
     ),
     row(
         "message 2 proves another key than the hello names",
@@ -152,7 +158,7 @@ pub(crate) const LISTENERS: &[Row] = &[
         "message 2 with an extension that is no map",
         |s| dialed_with(s, |x| x.extension = vec![0xC1]),
         Closed,
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_message_2", 1)],
     ),
     row(
         "a last verdict that refuses with escapes",
@@ -164,7 +170,7 @@ pub(crate) const LISTENERS: &[Row] = &[
         "a last verdict that is none",
         |s| dialed_and_told(s, b"\0\0\0"),
         Closed,
-        &[("refusal malformed", 1)],
+        &[("refusal malformed_verdict", 1)],
     ),
     row(
         "a last verdict that does not open",
@@ -179,7 +185,7 @@ pub(crate) const LISTENERS: &[Row] = &[
             })
         },
         Closed,
-        &[("refusal noise", 1)],
+        &[("refusal noise_verdict", 1)],
     ),
 ];
 

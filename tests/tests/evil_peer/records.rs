@@ -137,6 +137,46 @@ pub(crate) const RECORDS: &[Row] = &[
         Closed,
         &[("violation record_truncated", 1)],
     ),
+    row(
+        "the stream cut after each of the first 21 records",
+        |s| {
+            for records in 0..=20 {
+                let before = total(s);
+                let mut link = s.client()?;
+                for _ in 0..records {
+                    link.send(&add(s));
+                }
+                link.wire.finish();
+                let heard = link.fate();
+                let after = total(s);
+                if (&heard, after - before) != (&Heard::Closed, records) {
+                    return Ok(Heard::Odd(format!("{heard}, and {after} after {before} and {records}")));
+                }
+            }
+            Ok(Heard::Closed)
+        },
+        Closed,
+        &[("end truncated", 21)],
+    ),
+    row(
+        "65,536 records, and then one under the same keys",
+        |s| {
+            let mut link = s.client()?;
+            // The start was the first.
+            for _ in 0..31 {
+                let records: Vec<u8> = (0..2114).flat_map(|_| link.seal(&[])).collect();
+                link.wire.send(&records);
+            }
+            let alive = link.pulse();
+            if alive != Heard::Alive {
+                return Ok(alive);
+            }
+            link.send(&add(s));
+            Ok(link.fate())
+        },
+        Closed,
+        &[("violation record_not_authentic", 1)],
+    ),
     row("a record that holds nothing", |s| with_frames(s, &[]), Alive, &[]),
     row(
         "a record cut off by the end of the stream",
@@ -149,7 +189,7 @@ pub(crate) const RECORDS: &[Row] = &[
             })
         },
         Closed,
-        &[],
+        &[("end truncated", 1)],
     ),
     row("a frame without a start", |s| instead_of_start(s, &[]), Closed, &[("violation no_start", 1)]),
     row(
@@ -180,7 +220,7 @@ pub(crate) const RECORDS: &[Row] = &[
         "a start without its number",
         |s| instead_of_start(s, &[&frame(FrameKind::Start, 0, &[0; 7])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "an acknowledgement of frames never sent",
@@ -203,37 +243,37 @@ pub(crate) const RECORDS: &[Row] = &[
             })
         },
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a frame cut by the record's end",
         |s| with_frames(s, &[&raw_frame(1, 0, 21, &[0; 20])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a frame's header cut by the record's end",
         |s| with_frames(s, &[&[1, 1, 0, 0, 0]]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a message shorter than its fields",
         |s| with_frames(s, &[&raw_frame(1, 0, 19, &[0; 19])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a question shorter than its fields",
         |s| with_frames(s, &[&raw_frame(1, flags::REPLY, 27, &[0; 27])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a reply shorter than its fields",
         |s| with_frames(s, &[&raw_frame(2, 0, 8, &[0; 8])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "a frame of an unknown kind",
@@ -265,7 +305,7 @@ pub(crate) const RECORDS: &[Row] = &[
             })
         },
         Closed,
-        &[],
+        &[("end goodbye", 1)],
     ),
     row(
         "a reply to a question that was never asked",
@@ -278,49 +318,49 @@ pub(crate) const RECORDS: &[Row] = &[
         "a fragment with a gap",
         |s| with_frames(s, &[&fragment(1, 100, 0, &[0; 10]), &fragment(1, 100, 11, &[0; 10])]),
         Closed,
-        &[("violation out_of_order", 1)],
+        &[("violation fragment_gap", 1)],
     ),
     row(
         "fragments that overlap",
         |s| with_frames(s, &[&fragment(1, 100, 0, &[0; 10]), &fragment(1, 100, 9, &[0; 10])]),
         Closed,
-        &[("violation out_of_order", 1)],
+        &[("violation fragment_overlap", 1)],
     ),
     row(
         "a fragment from the middle",
         |s| with_frames(s, &[&fragment(1, 100, 50, &[0; 10])]),
         Closed,
-        &[("violation out_of_order", 1)],
+        &[("violation fragment_gap", 1)],
     ),
     row(
         "a total that changes",
         |s| with_frames(s, &[&fragment(1, 100, 0, &[0; 10]), &fragment(1, 90, 10, &[0; 10])]),
         Closed,
-        &[("violation out_of_order", 1)],
+        &[("violation fragment_total", 1)],
     ),
     row(
         "a fragment beyond its total",
         |s| with_frames(s, &[&fragment(1, 9, 0, &[0; 10])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation invalid", 1)],
     ),
     row(
         "a fragment at the end of all numbers",
         |s| with_frames(s, &[&fragment(1, u32::MAX, u32::MAX, &[0; 10])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation invalid", 1)],
     ),
     row(
         "an empty fragment",
         |s| with_frames(s, &[&fragment(1, 9, 0, &[])]),
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation invalid", 1)],
     ),
     row(
         "a fragmented frame of 4 GiB",
         |s| with_frames(s, &[&fragment(1, u32::MAX, 0, &[0; 10])]),
         Alive,
-        &[("messages_refused", 1)],
+        &[("message too_large", 1)],
     ),
     row(
         "a fragment inside a fragment",
@@ -348,7 +388,7 @@ pub(crate) const RECORDS: &[Row] = &[
             with_frames(s, &[&fragment(1, inner.len() as u32, 0, &inner)])
         },
         Closed,
-        &[("violation undecodable", 1)],
+        &[("violation truncated", 1)],
     ),
     row(
         "65 frames that stay incomplete",
@@ -357,7 +397,7 @@ pub(crate) const RECORDS: &[Row] = &[
             with_frames(s, &[&parts.concat()])
         },
         Closed,
-        &[("violation over_budget", 1)],
+        &[("violation too_many_incomplete", 1)],
     ),
     row(
         "a fragment that is never finished, and silence",
@@ -369,7 +409,7 @@ pub(crate) const RECORDS: &[Row] = &[
             expect_within(begun, 4..=12, heard)
         },
         Closed,
-        &[],
+        &[("end silence", 1)],
     ),
 ];
 

@@ -43,7 +43,7 @@ pub(crate) const TOGETHER: &[Row] = &[
             Ok(Heard::Alive)
         },
         Alive,
-        &[("refusal attach", 1), ("refusal closed", 2)],
+        &[("refusal session_ended", 1), ("refusal closed_message_3", 2)],
     ),
     row(
         "bytes that never become a record, one every half second",
@@ -58,7 +58,7 @@ pub(crate) const TOGETHER: &[Row] = &[
             expect_within(begun, 4..=12, heard)
         },
         Closed,
-        &[],
+        &[("end silence", 1)],
     ),
     row(
         "a lie about the healthy node: suspected beyond refutation",
@@ -100,7 +100,7 @@ pub(crate) const TOGETHER: &[Row] = &[
             Ok(Heard::Alive)
         },
         Alive,
-        &[("refusal closed", 256), ("refusal half_open_evicted", 2)],
+        &[("refusal closed_hello", 256), ("refusal half_open_evicted", 2)],
     ),
 ];
 
