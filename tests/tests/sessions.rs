@@ -1,9 +1,10 @@
 //! Sessions in virtual time: connections break, sessions do not.
 
 use hew_actor::MailboxOptions;
-use hew_node::{Actor, ActorRef, Incarnation, NodeEvent, NodeId, SpawnOptions};
+use hew_node::{Actor, ActorRef, EventStream, Incarnation, NodeBuilder, NodeEvent, NodeId, SpawnOptions};
 use hew_tests::actors::{Counter, CounterActor, Journal, JournalActor};
-use hew_tests::cluster::{Cluster, SimNode};
+use hew_tests::cluster::{Cluster, SimNode, SimStack};
+use hew_tests::evil::log;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -185,34 +186,54 @@ fn a_node_whose_clock_went_back_is_let_in_with_a_state_file() {
     });
 }
 
-#[test]
-fn a_second_node_with_the_same_id_is_refused_while_the_first_one_lives() {
-    let cluster = Cluster::new(3);
+/// The next conflict about a node id that a node tells.
+async fn conflict(cluster: &Cluster, events: &mut EventStream) -> (NodeId, String) {
+    let told = async {
+        loop {
+            match events.next().await {
+                Some(NodeEvent::Conflict { node, detail }) => return (node, detail),
+                Some(_) => {}
+                None => panic!("no conflict was told"),
+            }
+        }
+    };
+    cluster.runtime().timeout(SOON, told).await.expect("a conflict is told")
+}
+
+/// Node 2 lives, and a second one comes as node 2, as `imposter` sets it up. It is refused for `reason`, both sides count, log and
+/// tell that, and node 2 is not disturbed.
+fn refuse_a_second_node_2(
+    seed: u64,
+    imposter: impl FnOnce(&Cluster, Incarnation) -> NodeBuilder<SimStack>,
+    reason: &str,
+    words: &str,
+) {
+    log::listen();
+    let cluster = Cluster::new(seed);
     cluster.run(async {
         let [first, second] = two(&cluster).await;
+        let mut events = first.events();
+        let logged = |node, reason| log::lines(node, reason);
+        let before = (logged(1, reason), logged(2, "refused_node_id_conflict"));
         let later = Incarnation(second.incarnation().0 + 5000);
-        let twin = cluster.builder(2).listen("mem:twin").incarnation(later);
-        let twin =
-            cluster.start_as(twin.transport(cluster.network().endpoint("twin"))).await.expect("it starts");
-        let mut events = twin.events();
-        let refused = async {
-            loop {
-                match events.next().await {
-                    Some(NodeEvent::Conflict { detail }) => return detail,
-                    Some(_) => {}
-                    None => panic!("no conflict was reported"),
-                }
-            }
-        };
-        let detail = cluster.runtime().timeout(SOON, refused).await.expect("the twin hears why");
-        assert!(
-            detail.contains("node_id_conflict") && detail.contains("node 2 is running already"),
-            "{detail}"
-        );
-        // The first one was not disturbed.
+        let builder = imposter(&cluster, later).listen("mem:twin");
+        let twin = cluster.start_as(builder.transport(cluster.network().endpoint("twin"))).await;
+        let twin = twin.expect("it starts");
+        let mut twin_events = twin.events();
+        for events in [&mut events, &mut twin_events] {
+            let (node, detail) = conflict(&cluster, events).await;
+            assert_eq!(node, second.id());
+            assert!(detail.contains(words), "{detail}");
+        }
+        let counted = |node: &SimNode, reason| node.stats().refusals.get(reason).copied().unwrap_or(0);
+        assert!(counted(&first, reason) > 0, "{:?}", first.stats().refusals);
+        assert!(counted(&twin, "refused_node_id_conflict") > 0, "{:?}", twin.stats().refusals);
+        assert!(logged(1, reason) > before.0 && logged(2, "refused_node_id_conflict") > before.1);
+        // The living one was not disturbed.
         let counter = second.spawn(CounterActor::default());
         let remote: ActorRef<Counter> = first.actor(counter.pid()).expect("another node's actor");
         assert_eq!(remote.ask(Counter::Get).await, Ok(0));
+        assert_eq!(second.stats().connections, 1);
         twin.crash().await;
         for node in [second, first] {
             node.shutdown().await;
@@ -221,11 +242,30 @@ fn a_second_node_with_the_same_id_is_refused_while_the_first_one_lives() {
 }
 
 #[test]
+fn a_second_node_with_the_same_id_is_refused_while_the_first_one_lives() {
+    let twin = |cluster: &Cluster, later| cluster.builder(2).incarnation(later);
+    refuse_a_second_node_2(3, twin, "node_id_conflict", "node 2 is running already");
+}
+
+#[test]
+fn an_older_start_of_a_living_node_is_refused_on_both_sides() {
+    let older = |cluster: &Cluster, _| cluster.builder(2).incarnation(Incarnation(7));
+    refuse_a_second_node_2(3, older, "older_incarnation", "which is newer than 7");
+}
+
+#[test]
+fn a_living_node_id_with_another_key_is_refused_on_both_sides() {
+    // The key of node 3, which is listed.
+    let other_key = |cluster: &Cluster, later| cluster.builder_with_key(2, 3).incarnation(later);
+    refuse_a_second_node_2(3, other_key, "node_pinned_elsewhere", "the node id is pinned to another key");
+}
+
+#[test]
 fn a_key_that_is_not_listed_or_pinned_to_another_id_is_refused() {
     let cluster = Cluster::new(4);
     cluster.run(async {
         let first = cluster.start(1).await.expect("the node starts");
-        for (key_seed, expected) in [(1000, "not_allowed"), (3, "not_allowed")] {
+        for (key_seed, expected) in [(1000, "not_allowed"), (3, "node_id_conflict")] {
             let stranger = cluster.start_as(cluster.builder_with_key(2, key_seed)).await.expect("it starts");
             let mut events = stranger.events();
             let refused = async {
