@@ -187,6 +187,29 @@ fn s11_a_write_in_place_is_noticed_by_its_length_or_time() {
     assert_eq!(file.allowlist().check(node(1), &keypair(3).public()), Ok(()));
 }
 
+#[test]
+fn s11_nobody_sees_a_list_between_two_states() {
+    // Node 1 is listed always, in the last line; everything before it comes and goes.
+    let others: String = (100..400).map(|id| format!("{id} {:064x}\n", u32::from(id as u16))).collect();
+    let place = Place::with(&line(1, 1));
+    let mut file = AllowlistFile::load(&place.path).unwrap();
+    let (list, key) = (file.allowlist().clone(), keypair(1).public());
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for round in 0..200 {
+                place.put(if round % 2 == 0 { others.clone() + &line(1, 1) } else { line(1, 1) });
+                assert_eq!(file.reload_if_changed().unwrap(), Reload::Replaced);
+            }
+        });
+        let mut looks = 0;
+        while !writing.is_finished() {
+            assert_eq!(list.check(node(1), &key), Ok(()), "after {looks} looks");
+            looks += 1;
+        }
+        writing.join().unwrap();
+    });
+}
+
 /// Whether node 1 with such a key gets to node 2, which has the list of the file, and a link that is up may stay.
 fn gets_in(file: &AllowlistFile, key: u16) -> bool {
     let one = NoiseXx::new(keypair(key), allowlist());
