@@ -14,6 +14,8 @@ const SECRETS: u64 = 6;
 pub(crate) struct RawAead {
     key: LessSafeKey,
     counter: u64,
+    /// Bytes of the text.
+    text: usize,
     /// Text and tag.
     buffer: Vec<u8>,
 }
@@ -22,7 +24,8 @@ impl RawAead {
     pub(crate) fn new(aes: bool, bytes: usize) -> RawAead {
         let algorithm = if aes { &AES_256_GCM } else { &CHACHA20_POLY1305 };
         let key = UnboundKey::new(algorithm, &[7; 32]).expect("both have keys of 32 bytes");
-        RawAead { key: LessSafeKey::new(key), counter: 0, buffer: vec![7; bytes + algorithm.tag_len()] }
+        let buffer = vec![7; bytes + algorithm.tag_len()];
+        RawAead { key: LessSafeKey::new(key), counter: 0, text: bytes, buffer }
     }
 
     pub(crate) fn seal_and_open(&mut self) -> Result<(), Failure> {
@@ -30,8 +33,7 @@ impl RawAead {
         nonce[4..].copy_from_slice(&self.counter.to_le_bytes());
         self.counter += 1;
         let nonce = || Nonce::assume_unique_for_key(nonce);
-        let text = self.buffer.len() - self.key.algorithm().tag_len();
-        let (in_out, tag_bytes) = self.buffer.split_at_mut(text);
+        let (in_out, tag_bytes) = self.buffer.split_at_mut(self.text);
         let tag = self
             .key
             .seal_in_place_separate_tag(nonce(), Aad::empty(), in_out)

@@ -30,6 +30,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const NOBODY_IMPORTS: &[&str] = &["hew-capi", "hewctl", "hew-transport-pipes", "hew-fuzz", "xtask"];
 const TESTS_OF_THE_WHOLE: &str = "hew-tests";
 
+/// Features that give tests what a product must not have.
+const FOR_TESTS: &[&str] = &["testkit", "fuzzing"];
+/// Crates that are tests as a whole.
+const MADE_OF_TESTS: &[&str] = &[TESTS_OF_THE_WHOLE, "hew-fuzz"];
+
 /// One dependency between two crates of ours.
 struct Edge<'a> {
     from: &'a str,
@@ -51,7 +56,8 @@ pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
         }
         for dependency in package.dependencies.iter().filter(|dependency| ours(&dependency.name)) {
             let edge = Edge { from, to: &dependency.name, kind: dependency.kind };
-            findings.extend(judge(&edge).map(|text| Finding::new(&manifest, 0, text)));
+            let found = [judge(&edge), for_tests(&edge, &dependency.features)];
+            findings.extend(found.into_iter().flatten().map(|text| Finding::new(&manifest, 0, text)));
         }
     }
     findings
@@ -83,6 +89,16 @@ fn judge(edge: &Edge<'_>) -> Option<String> {
     ))
 }
 
+/// Features for tests are turned on by tests only.
+fn for_tests(edge: &Edge<'_>, features: &[String]) -> Option<String> {
+    let Edge { from, to, kind } = *edge;
+    if kind == DependencyKind::Development || MADE_OF_TESTS.contains(&from) {
+        return None;
+    }
+    let feature = features.iter().find(|feature| FOR_TESTS.contains(&feature.as_str()))?;
+    Some(format!("{from} turns on `{feature}` of {to}, which is for tests: [dev-dependencies]"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +106,22 @@ mod tests {
 
     fn is_refused(from: &str, to: &str, kind: DependencyKind) -> bool {
         judge(&Edge { from, to, kind }).is_some()
+    }
+
+    #[test]
+    fn what_is_for_tests_stays_with_tests() {
+        for (from, kind, feature, refused) in [
+            ("hew-node", Normal, "testkit", true),
+            ("hewctl", Build, "fuzzing", true),
+            ("hew-node", Normal, "risky-raw-split", false),
+            ("hew-node", Development, "testkit", false),
+            ("hew-tests", Normal, "testkit", false),
+            ("hew-fuzz", Normal, "fuzzing", false),
+        ] {
+            let edge = Edge { from, to: "hew-security", kind };
+            let found = for_tests(&edge, &["std".into(), feature.into()]);
+            assert_eq!(found.is_some(), refused, "{from} {kind} {feature}");
+        }
     }
 
     #[test]
