@@ -498,7 +498,7 @@ mod tests {
         check(2, 2, "all");
         check(9, 2, "none");
         check(3, 3, "send,lookup,monitor,spawn,kill,exit_signals");
-        assert_eq!(list.rights(node(2), &key(1)), Rights::Retired(Denied::KeyPinnedElsewhere));
+        assert_eq!(list.rights(node(2), &key(1)), Rights::Retired(Denied::NodePinnedElsewhere));
         assert_eq!(list.rights(node(9), &key(9)), Rights::Refused(Denied::UnknownKey));
         let open = Allowlist::open();
         assert_eq!(open.rights(node(1), &key(1)), Rights::Granted(Permissions::default()));

@@ -60,8 +60,8 @@ fn each_fate_meets_the_handshake_for_which_it_was_said() {
     check(None, Some(RefusesHello(busy())), ("refused_busy", "busy"));
     check(Some(RefusesHello(busy())), None, ("busy", "refused_busy"));
     check(None, Some(RefusesIdentity(busy())), ("refused_busy", "busy"));
-    check(Some(RefusesIdentity(busy())), None, ("busy", "closed"));
-    check(None, Some(Fails(HandshakeError::Entropy)), ("closed", "entropy"));
+    check(Some(RefusesIdentity(busy())), None, ("busy", "closed_message_3"));
+    check(None, Some(Fails(HandshakeError::Entropy)), ("closed_hello", "entropy"));
 }
 
 #[test]

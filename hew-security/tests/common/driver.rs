@@ -48,7 +48,10 @@ fn refusals_reach_the_other_side<H: Handshake>(link: &impl Fn() -> Link<H>) {
         ("refused_cluster_mismatch", "cluster_mismatch"),
     );
     // A dialer that dislikes the listener says nothing to it.
-    check(&|link| link.dialer.refuse_identity = refusal(ClusterMismatch), ("cluster_mismatch", "closed"));
+    check(
+        &|link| link.dialer.refuse_identity = refusal(ClusterMismatch),
+        ("cluster_mismatch", "closed_message_3"),
+    );
 }
 
 fn takes_nothing_while_the_node_decides<H: Handshake>(link: &impl Fn() -> Link<H>) {
