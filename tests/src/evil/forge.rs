@@ -72,8 +72,8 @@ pub type Change = fn(&mut Vec<u8>);
 pub struct Script {
     /// Its hello.
     pub hello: [u8; HELLO_BYTES],
-    /// What somebody on the way does to it: both sides take different hellos for the same.
-    pub hello_on_the_way: fn(&mut [u8; HELLO_BYTES]),
+    /// A bit of it that somebody on the way flips: both sides take different hellos for the same.
+    pub flipped: Option<usize>,
     /// What it thinks of the node's hello.
     pub verdict: Vec<u8>,
     /// The key that it uses in Noise.
@@ -95,7 +95,7 @@ impl Script {
     pub fn new(node: u16, key: &Key, extension: &Extension) -> Script {
         Script {
             hello: hello(node, &key.public),
-            hello_on_the_way: |_| {},
+            flipped: None,
             verdict: vec![0],
             secret: key.secret.clone(),
             extension: extension.encode(),
@@ -114,9 +114,7 @@ impl Script {
     /// Dials a node and goes through the handshake as far as message 2.
     pub fn begin(&self, address: SocketAddr) -> Result<Halfway, Heard> {
         let mut wire = Wire::connect(address);
-        let mut sent = self.hello;
-        (self.hello_on_the_way)(&mut sent);
-        wire.send(&sent);
+        wire.send(&self.hello_on_the_way());
         let theirs = wire.read_hello()?;
         let mut noise = self.noise(&self.hello, &theirs, true);
         let mut bytes = self.verdict.clone();
@@ -146,9 +144,7 @@ impl Script {
     pub fn accept(&self, listener: &TcpListener) -> Result<EvilLink, Heard> {
         let mut wire = Wire::accept(listener);
         let theirs = wire.read_exact::<HELLO_BYTES>()?;
-        let mut sent = self.hello;
-        (self.hello_on_the_way)(&mut sent);
-        wire.send(&[&[0][..], &sent].concat());
+        wire.send(&[&[0][..], &self.hello_on_the_way()].concat());
         let verdict = wire.read_exact::<1>()?;
         if verdict != [0] {
             return Err(wire.read_reason(verdict[0], false));
@@ -166,6 +162,15 @@ impl Script {
         // The last verdict, to be changed by the caller: what it does with the link comes instead.
         link.dialed_by_node = true;
         Ok(link)
+    }
+
+    /// Its hello as it arrives.
+    fn hello_on_the_way(&self) -> [u8; HELLO_BYTES] {
+        let mut hello = self.hello;
+        if let Some(bit) = self.flipped {
+            hello[bit / 8] ^= 1 << (bit % 8);
+        }
+        hello
     }
 
     fn noise(&self, dialer: &[u8], listener: &[u8], initiator: bool) -> HandshakeState {

@@ -29,7 +29,7 @@ pub(crate) const HANDSHAKES: &[Row] = &[
         "a hello changed on the way, in a flag that nobody has to know",
         |s| {
             with_script(s, |x| {
-                x.hello_on_the_way = |hello| hello[15] ^= 0x40;
+                x.flipped = Some(15 * 8 + 6);
                 x.bluff = true;
             })
         },

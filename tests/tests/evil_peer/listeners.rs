@@ -111,7 +111,7 @@ pub(crate) const LISTENERS: &[Row] = &[
     ),
     row(
         "a listener's hello changed on the way, in a flag that nobody has to know",
-        |s| dialed_with(s, |x| x.hello_on_the_way = |hello| hello[15] ^= 0x40),
+        |s| dialed_with(s, |x| x.flipped = Some(15 * 8 + 6)),
         Closed,
         &[("refusal noise_message_2", 1)],
     ),

@@ -7,11 +7,11 @@
 //
 // | requirement | rows |
 // |---|---|
-// | both hellos are bound | `handshakes`, `listeners`: a hello changed on the way |
+// | both hellos are bound | `every_bit`; `handshakes`, `listeners`: a hello changed on the way |
 // | no plaintext | `hellos`: encryption not offered, plaintext after the hello; `records`: a record in plaintext |
 // | the key is the node id's | `hellos`: keys and ids; `handshakes`, `listeners`: proves another key than the hello names |
 // | nobody before the proof | `handshakes`: the healthy node named, a last tag that is wrong |
-// | records open, in order, once | `records`: flipped, twice, exchanged, left out, cut off |
+// | records open, in order, once | `every_bit`; `records`: flipped, twice, exchanged, left out, cut off |
 // | no end without a goodbye | `records`: cut after each of the first 21 records |
 // | keys change in step | `records`: 65,536 records, and then one under the same keys |
 // | half-open connections | `hellos`: a byte each second, silence; `together`: 256 that have said a byte |
@@ -21,6 +21,7 @@
 // | compression | `compression` |
 
 mod compression;
+mod every_bit;
 mod handshakes;
 mod hellos;
 mod listeners;
