@@ -30,6 +30,10 @@ const SPARE_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
+/// Free bytes for which senders that wait are woken: more than a window, so that the link has something to send meanwhile,
+/// and little against the bound, so that senders and the link work at the same time and not by turns.
+const WORTH_COMING_BACK: usize = 512 << 10;
+
 /// Whose room a frame takes.
 ///
 /// The bound holds for messages of users with everything else that is held, and for each kind of what is owed by itself, so
@@ -303,12 +307,13 @@ impl Outgoing {
         tally.lost
     }
 
-    /// Whether senders who were refused should try again: half of the bound is free, so that they come back to do
-    /// something, and the largest frame that was refused fits.
+    /// Whether senders who were refused should try again: so much is free that they come back to do something, and the
+    /// largest frame that was refused fits.
     pub(crate) fn has_made_room(&mut self) -> bool {
         let held = self.held_bytes();
+        let enough = WORTH_COMING_BACK.min(self.bound_bytes / 2);
         let room = self.held_bytes[Room::Message as usize] == 0
-            || held <= self.bound_bytes / 2 && held + self.refused_bytes <= self.bound_bytes;
+            || held + enough <= self.bound_bytes && held + self.refused_bytes <= self.bound_bytes;
         if room {
             self.refused_bytes = 0;
         }

@@ -388,11 +388,13 @@ impl Peer {
         let had_work = outgoing.has_work();
         outgoing.acknowledge(now, number)?;
         let wake = !had_work && outgoing.has_work();
+        // Looked at here, so that those who wait are not woken to find that there is not enough yet.
+        let made_room = outgoing.has_made_room() || outgoing.held_bytes() == 0;
         drop(outgoing);
         if wake {
             self.wake();
         }
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        if made_room && self.waiting.load(Ordering::SeqCst) > 0 {
             self.room.notify(usize::MAX);
         }
         Ok(())
