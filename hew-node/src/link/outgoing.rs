@@ -32,7 +32,7 @@ pub(crate) struct Full;
 
 /// Free bytes for which senders that wait are woken: more than a window, so that the link has something to send meanwhile,
 /// and little against the bound, so that senders and the link work at the same time and not by turns.
-const WORTH_COMING_BACK: usize = 512 << 10;
+const WORTH_COMING_BACK: usize = 256 << 10;
 
 /// Whose room a frame takes.
 ///
