@@ -1,7 +1,7 @@
 //! Why a command failed, and the exit code that says so.
 
 use hew_node::{AskError, ConnectError, LookupError, RegisterError, StartError};
-use hew_security::{AllowlistFileError, KeyFileError};
+use hew_security::{AllowlistFileError, AllowlistFileProblem, KeyFileError};
 use std::fmt;
 
 /// The kinds of failure; each has an exit code of its own.
@@ -73,7 +73,10 @@ impl From<KeyFileError> for Failure {
 
 impl From<AllowlistFileError> for Failure {
     fn from(error: AllowlistFileError) -> Failure {
-        Failure::usage(error)
+        match error.problem {
+            AllowlistFileProblem::Line(_) | AllowlistFileProblem::NotText { .. } => Failure::usage(error),
+            _ => Failure::failed(error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::process::run;
 use crate::scene::{Scene, check_failure};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::Duration;
 
 #[test]
 fn a_strict_cluster_refuses_by_name_and_goes_on() {
@@ -26,7 +27,7 @@ fn a_strict_cluster_refuses_by_name_and_goes_on() {
     let other = ["--key", "operator.key", "--cluster", "other"];
     scene.refused(4, &["cluster_mismatch"], &client(&other));
     // A node that this client does not trust.
-    std::fs::write(scene.path().join("nobody"), "").unwrap();
+    std::fs::write(scene.path().join("nobody"), "# none\n").unwrap();
     let first_key = scene.fingerprint("1.key");
     let mistrust = ["members", "--connect", &address, "--key", "operator.key", "--allow", "nobody"];
     scene.refused(4, &["node 1", &first_key, unknown], &mistrust);
@@ -88,4 +89,40 @@ fn nobody_at_the_address_is_told_from_a_refusal() {
 
     // Nobody.
     check_failure(&members(&[]), 3, &[&address, "nobody listens there"]);
+}
+
+#[test]
+fn a_changed_allowlist_holds_without_a_restart() {
+    let scene = Scene::new();
+    let (_node, address) = scene.node(1, &[]);
+    let all = std::fs::read_to_string(scene.path().join("allow")).unwrap();
+    let replace = |text: &str| {
+        std::fs::write(scene.path().join("fresh"), text).unwrap();
+        std::fs::rename(scene.path().join("fresh"), scene.path().join("allow")).unwrap();
+    };
+    // A node looks at its file four times a second; a run of the program takes some milliseconds.
+    let becomes = |code: i32, words: &str| {
+        let began = std::time::Instant::now();
+        loop {
+            let ended = scene.operator(&address, &["members"]);
+            if ended.code == Some(code) && ended.stderr.contains(words) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{ended:#?}");
+        }
+    };
+    becomes(0, "");
+    let others: String =
+        all.lines().filter(|line| !line.starts_with('*')).map(|line| format!("{line}\n")).collect();
+    replace(&others);
+    becomes(4, "the key is not on the allowlist");
+    // Back again, and not allowed to look anything up.
+    let restricted: String = all
+        .lines()
+        .map(|line| if line.starts_with('*') { format!("{line} may=send\n") } else { format!("{line}\n") })
+        .collect();
+    replace(&restricted);
+    becomes(4, "node 1: not allowed");
+    replace(&all);
+    becomes(0, "");
 }
