@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes after which a turn ends, so that a control frame never waits for more than about this much.
-const TURN_BYTES: usize = 64 * 1024;
+/// Bytes after which a turn ends: with the block that reaches them it is at most two records.
+pub(super) const TURN_BYTES: usize = 64 * 1024;
 /// Largest frame body that travels unfragmented.
 const WHOLE_BODY_BYTES_MAX: usize = FRAGMENT_BYTES_MAX;
 /// A fragment that would be smaller than this begins a new block instead of filling one up.
@@ -178,11 +178,11 @@ impl Outgoing {
     }
 
     /// Adds the next blocks for this connection to `turn`, if there is anything to send: first what a broken connection left
-    /// unacknowledged, then a turn of what is queued.
-    pub(crate) fn take(&mut self, now: Instant, turn: &mut Vec<Arc<Block>>) {
+    /// unacknowledged, then a turn of what is queued, until it has at least `turn_bytes`.
+    pub(crate) fn take(&mut self, now: Instant, turn_bytes: usize, turn: &mut Vec<Arc<Block>>) {
         let mut bytes = 0;
         while let Some(block) = self.replay.get(self.resend) {
-            if bytes >= TURN_BYTES {
+            if bytes >= turn_bytes {
                 return;
             }
             bytes += block.bytes.len();
@@ -199,7 +199,7 @@ impl Outgoing {
             turn.push(self.sent(block));
         }
         let mut empty_lanes = 0;
-        while empty_lanes < LANES - 1 && bytes < TURN_BYTES && self.window.has_room(self.unacknowledged_bytes)
+        while empty_lanes < LANES - 1 && bytes < turn_bytes && self.window.has_room(self.unacknowledged_bytes)
         {
             let lane = self.next_lane;
             self.next_lane = if lane + 1 == usize::from(LANES) { 1 } else { lane + 1 };
@@ -387,7 +387,7 @@ mod tests {
 
     fn take(outgoing: &mut Outgoing) -> Vec<Arc<Block>> {
         let mut turn = Vec::new();
-        outgoing.take(Instant::now(), &mut turn);
+        outgoing.take(Instant::now(), TURN_BYTES, &mut turn);
         turn
     }
 

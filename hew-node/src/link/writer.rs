@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::connection::{AGE_MAX, End, HEARTBEAT_AFTER, SILENCE_MAX};
 use super::idle::IdleWatch;
+use super::outgoing::TURN_BYTES;
 use super::peer::Peer;
 use crate::shared::Shared;
 use event_listener::listener;
@@ -20,6 +21,11 @@ use std::time::{Duration, Instant};
 /// Longest wait before received frames are acknowledged.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(20);
 
+/// A write that takes longer than this is followed by a short one.
+const SLOW_WRITE: Duration = Duration::from_millis(1);
+/// Bytes after which the turn of a slow stream ends: with the block that reaches them it is about one record.
+const SLOW_TURN_BYTES: usize = 4 * 1024;
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
@@ -32,6 +38,8 @@ pub(super) struct Writer {
     /// When received frames are to be acknowledged, if that is not due to something else before.
     acknowledge_at: Option<Instant>,
     heartbeat_at: Instant,
+    /// How much is written in one go: less where that takes long, because control waits for it.
+    turn_bytes: usize,
     /// When the connection has served for long enough.
     retire_at: Instant,
     /// If the connection may be closed for being idle.
@@ -64,6 +72,7 @@ impl Writer {
             sealed: Vec::new(),
             acknowledge_at: None,
             heartbeat_at,
+            turn_bytes: TURN_BYTES,
             retire_at: now + AGE_MAX,
             idle,
             timer: None,
@@ -137,7 +146,7 @@ impl Writer {
     /// Collects what is to be written now: whether there is anything.
     fn gather(&mut self) -> bool {
         let now = self.shared.runtime.now();
-        self.peer.take_turn(now, self.generation, &mut self.turn);
+        self.peer.take_turn(now, self.generation, self.turn_bytes, &mut self.turn);
         let due = match self.peer.acknowledgement() {
             None => {
                 self.acknowledge_at = None;
@@ -182,6 +191,7 @@ impl Writer {
         }
         // From here on they are the replay's alone.
         self.turn.clear();
+        let began = self.shared.runtime.now();
         let mut writing = pin!(stream.write_all(&self.sealed));
         loop {
             // A peer from which nothing is heard while it takes nothing is gone; one that talks is only slow.
@@ -194,6 +204,8 @@ impl Writer {
             match written.await {
                 Some(result) => {
                     self.peer.note_written();
+                    let is_slow = self.shared.runtime.now() > began + SLOW_WRITE;
+                    self.turn_bytes = if is_slow { SLOW_TURN_BYTES } else { TURN_BYTES };
                     return result.map_err(End::Io);
                 }
                 None if self.peer.heard().is_none_or(|now| now <= heard) => return Err(End::Silence),

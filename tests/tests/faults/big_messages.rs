@@ -25,10 +25,19 @@ async fn slow_pair(
     outgoing_bytes_max: usize,
     swim: SwimConfig,
 ) -> ([SimNode; 2], [Proxy; 2]) {
+    slow_pair_at(cluster, BYTES_PER_S, outgoing_bytes_max, swim).await
+}
+
+async fn slow_pair_at(
+    cluster: &Cluster,
+    bytes_per_s: u64,
+    outgoing_bytes_max: usize,
+    swim: SwimConfig,
+) -> ([SimNode; 2], [Proxy; 2]) {
     let network = cluster.network().clone().pipe_bytes_max(HOP_BYTES);
     let slow = Fate {
         latency: Duration::from_millis(1),
-        bytes_per_s: Some(BYTES_PER_S),
+        bytes_per_s: Some(bytes_per_s),
         room: HOP_BYTES,
         ..Fate::default()
     };
@@ -153,6 +162,57 @@ fn small_messages_and_signs_of_life_pass_a_message_of_100_mib() {
         let p99 = at(&times, 99);
         assert!(p99 < 2 * RECORD_TIME, "p99 {p99:?}, and a record takes {RECORD_TIME:?}");
     }
+}
+
+#[test]
+fn w8_control_waits_for_a_record_at_most_while_bulk_flows() {
+    /// 100 Mbit/s.
+    const FAST: u64 = 10 * BYTES_PER_S;
+    const BULK_MIB: u64 = 1024;
+    let cluster = Cluster::new(1);
+    cluster.run(async {
+        let ([first, second], _proxies) =
+            slow_pair_at(&cluster, FAST, OUTGOING_BYTES_DEFAULT, SwimConfig::lan()).await;
+        let journal = journal(&second);
+        let ended = second.spawn(CounterActor::default()).pid();
+        second.system().kill(ended);
+        // A monitor on what has ended is answered by the other node at once, on the control lane both ways.
+        let round_trip = async || {
+            let asked = first.runtime().now();
+            first.monitor(ended).down().await;
+            first.runtime().sleep(Duration::from_millis(17)).await;
+            first.runtime().now() - asked - Duration::from_millis(17)
+        };
+        let mut idle = Vec::new();
+        for _ in 0..200 {
+            idle.push(round_trip().await);
+        }
+        let bulk = first.runtime().spawn({
+            let remote: ActorRef<Journal> = first.actor(journal.pid()).expect("another node's actor");
+            async move {
+                for number in 0..BULK_MIB {
+                    let bulk = Journal::Note { sender: 0, number, ballast: vec![0; 1 << 20] };
+                    remote.send(bulk).await.expect("the node lives");
+                }
+                remote.ask_within(LONG, Journal::Report).await
+            }
+        });
+        let mut busy = Vec::new();
+        while !bulk.is_finished() {
+            busy.push(round_trip().await);
+        }
+        let report = bulk.await.expect("the journal lives");
+        assert_eq!((report.first_error, report.received.get(&0)), (None, Some(&BULK_MIB)));
+        idle.sort();
+        busy.sort();
+        let record = Duration::from_micros(65_536 * 1_000_000 / FAST);
+        let (quiet, p99) = (at(&idle, 99), at(&busy, 99));
+        println!("{BULK_MIB} MiB; idle p99 {quiet:.1?}, a record {record:.1?}; {}", shares(&busy));
+        assert!(busy.len() > 200, "{} round trips", busy.len());
+        assert!(p99 <= 3 * quiet + record, "p99 {p99:?}, idle {quiet:?}, a record takes {record:?}");
+        second.crash().await;
+        first.crash().await;
+    });
 }
 
 #[test]

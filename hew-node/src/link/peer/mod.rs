@@ -283,13 +283,20 @@ impl Peer {
         self.changed.notify(usize::MAX);
     }
 
-    /// Adds what connection `generation` is to send next to `turn`; nothing if that is not the current one any more.
-    pub(crate) fn take_turn(&self, now: Instant, generation: u64, turn: &mut Vec<Arc<Block>>) {
+    /// Adds what connection `generation` is to send next to `turn`, about `turn_bytes`; nothing if that is not the current one
+    /// any more.
+    pub(crate) fn take_turn(
+        &self,
+        now: Instant,
+        generation: u64,
+        turn_bytes: usize,
+        turn: &mut Vec<Arc<Block>>,
+    ) {
         let mut outgoing = lock(&self.outgoing);
         // Checked under the lock, which `attach` holds while it rewinds and changes the generation: the writer of an
         // older connection takes nothing that the new one has to send.
         if self.is_current(generation) {
-            outgoing.take(now, turn);
+            outgoing.take(now, turn_bytes, turn);
         }
     }
 
