@@ -352,13 +352,19 @@ impl<S: Stack> NodeBuilder<S> {
     /// [`NodeEvent::AllowlistUnreadable`](crate::NodeEvent::AllowlistUnreadable). It is read on a thread that also carries
     /// links: keep it on a disk of this machine.
     pub fn identity_with_file(
-        mut self,
+        self,
         keypair: StaticKeypair,
         file: AllowlistFile,
     ) -> NodeBuilder<WithAuthenticator<S, NoiseXx>> {
         let allowlist = file.allowlist().clone();
+        self.allowlist_file(file).identity(keypair, allowlist)
+    }
+
+    /// Follows a file, as [`NodeBuilder::identity_with_file`] does, for an [authenticator](NodeBuilder::authenticator) that was
+    /// made with its [list](AllowlistFile::allowlist).
+    pub fn allowlist_file(mut self, file: AllowlistFile) -> Self {
         self.settings.allowlist_file = Some(file);
-        self.identity(keypair, allowlist)
+        self
     }
 
     /// Settings of SWIM.

@@ -137,8 +137,16 @@ impl AllowlistFile {
     /// # Errors
     /// As [`Allowlist::load`].
     pub fn load(path: impl Into<PathBuf>) -> Result<AllowlistFile, AllowlistFileError> {
-        let (path, list) = (path.into(), Allowlist::strict([]));
-        let mut file = AllowlistFile { path, list, seen: None, complaint: None };
+        AllowlistFile::load_into(path, Allowlist::strict([]))
+    }
+
+    /// Reads `path` into a list that is there, in place of its entries: for a node that starts again with the list that it had,
+    /// and with what was revoked in it.
+    ///
+    /// # Errors
+    /// As [`Allowlist::load`]; the list is as it was then.
+    pub fn load_into(path: impl Into<PathBuf>, list: Allowlist) -> Result<AllowlistFile, AllowlistFileError> {
+        let mut file = AllowlistFile { path: path.into(), list, seen: None, complaint: None };
         file.reload().map(|()| file)
     }
 

@@ -237,3 +237,20 @@ fn s11_a_key_is_exchanged_with_an_overlap_through_the_file() {
     step(unpinned(1) + &unpinned(11), true, false);
     step(unpinned(11), false, true);
 }
+
+#[test]
+fn s11_a_list_that_is_there_takes_the_lines_of_a_file_and_keeps_what_was_revoked() {
+    let place = Place::with(&(line(1, 1) + &line(3, 3)));
+    let list = allowlist();
+    let (one, three) = (keypair(1).public(), keypair(3).public());
+    assert!(list.revoke(&one));
+    let file = AllowlistFile::load_into(&place.path, list.clone()).unwrap();
+    assert_eq!(list.check(node(3), &three), Ok(()));
+    assert_eq!(list.check(node(1), &one), Err(Denied::Revoked));
+    assert_eq!(file.allowlist().generation(), list.generation());
+    assert_eq!(list.entries().len(), 2, "what the list had before is gone");
+
+    place.put("nonsense\n");
+    AllowlistFile::load_into(&place.path, list.clone()).expect_err("must not load");
+    assert_eq!(list.entries().len(), 2);
+}
