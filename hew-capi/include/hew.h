@@ -155,6 +155,51 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "Hew is for 64-bit ta
 #define HEW_ALLOWLIST_STRICT 1
 
 /**
+ * May send messages to actors, and ask them.
+ */
+#define HEW_MAY_SEND (1 << 0)
+
+/**
+ * May learn names, members, and what the node says of itself, and take part in the registry.
+ */
+#define HEW_MAY_LOOKUP (1 << 1)
+
+/**
+ * May be told when an actor ends.
+ */
+#define HEW_MAY_MONITOR (1 << 2)
+
+/**
+ * May start actors; guards nothing yet.
+ */
+#define HEW_MAY_SPAWN (1 << 3)
+
+/**
+ * May end actors.
+ */
+#define HEW_MAY_KILL (1 << 4)
+
+/**
+ * May link actors, and send them exit signals.
+ */
+#define HEW_MAY_EXIT_SIGNALS (1 << 5)
+
+/**
+ * May have keys revoked.
+ */
+#define HEW_MAY_ADMINISTRATION (1 << 6)
+
+/**
+ * What a peer may do of which nothing else is said: all but `HEW_MAY_ADMINISTRATION`.
+ */
+#define HEW_MAY_DEFAULT ((1 << 6) - 1)
+
+/**
+ * Everything.
+ */
+#define HEW_MAY_ALL ((1 << 7) - 1)
+
+/**
  * The process works as usual.
  */
 #define HEW_SHUTDOWN_RUNNING 0
@@ -800,6 +845,17 @@ char *hew_node_address(struct HewNode *node);
 int hew_node_identity_key(struct HewNode *node, uint8_t *key);
 
 /**
+ * Trusts a key of 32 bytes no more: who is connected with it is cut off at once, and it stays refused until it is added to the
+ * node's list again, which outlives stops of the node but not the process: remove it from files, too. The other nodes of the
+ * cluster are told, and do the same where this one has `HEW_MAY_ADMINISTRATION`. 0, also if it was revoked before.
+ *
+ * `HEW_ERR_INVALID`: the key is NULL or zero. `HEW_ERR_CLOSED`: the node does not run. `HEW_ERR_OOM`: as many keys are
+ * revoked as can be (131,072), and an open list still lets this one in.
+ */
+int hew_node_revoke_key(struct HewNode *node,
+                        const uint8_t *key);
+
+/**
  * Gives an actor of this node a name by which every node of the cluster finds it, until it ends.
  * `HEW_ERR_NOT_ALLOWED`: another actor has the name.
  */
@@ -1107,14 +1163,30 @@ int hew_noise_key_load(const char *path, uint8_t *public_key, uint8_t *private_k
 struct HewPeerAllowlist *hew_allowlist_new(int mode);
 
 /**
- * Adds a key of 32 bytes, for any node id.
+ * Adds a key of 32 bytes, for any node id, with `HEW_MAY_DEFAULT`. A key that was removed or revoked is let in again.
  */
 int hew_allowlist_add(struct HewPeerAllowlist *list, const uint8_t *key);
 
 /**
- * Removes a key. An open list refuses it from now on. A negative code if a strict list does not have it.
+ * Adds a key of 32 bytes with what its peer may do, `HEW_MAY_…` bits or 0 for nothing, under node id `node`, which keys that
+ * are not added for it have no more; 0: under any id. A peer that may do nothing can still be connected, be a member, be
+ * sent to, and answer. What was said before of the same key and id is replaced; peers that are connected have their new
+ * permissions within a second. A key that was removed or revoked is let in again.
+ *
+ * `HEW_ERR_INVALID`: the key is NULL or zero, or a bit has no meaning. `HEW_ERR_OOM`: the list has 131,072 entries. The list
+ * is as it was then.
  */
-int hew_allowlist_remove(struct HewPeerAllowlist *list, const uint8_t *key);
+int hew_allowlist_permit(struct HewPeerAllowlist *list,
+                         const uint8_t *key,
+                         uint16_t node,
+                         uint32_t permissions);
+
+/**
+ * Removes a key, which is refused from now on, on an open list as on a strict one; its peer is cut off within a second. A
+ * negative code if it was removed or revoked before and not added since.
+ */
+int hew_allowlist_remove(struct HewPeerAllowlist *list,
+                         const uint8_t *key);
 
 /**
  * 1 if the key may connect, else 0.

@@ -6,7 +6,7 @@ use crate::error::{
 };
 use hew_actor::{ActorRef, BoxFuture, RawMessage};
 use hew_node::{
-    ConnectError, EventStream, MemberInfo, Node, NodeId, Pid, RegisterError, Stack, StartError,
+    ConnectError, EventStream, MemberInfo, Node, NodeId, Pid, PublicKey, RegisterError, Stack, StartError,
     UnregisterError,
 };
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) trait AnyNode: Send + Sync {
     /// Waits until so many members are alive; `None` waits for ever.
     fn wait_members(&self, count: usize, limit: Option<Duration>) -> BoxFuture<'_, Result<(), Failure>>;
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<NodeId, Failure>>;
+    /// Refuses the key from now on; whether that was news.
+    fn revoke_key(&self, key: &PublicKey) -> bool;
     fn members(&self) -> Vec<MemberInfo>;
     fn events(&self) -> EventStream;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -110,6 +112,10 @@ impl<S: Stack> AnyNode for Node<S> {
                 .await
                 .map_err(|error| Failure::new(connect_code(&error), error.to_string()))
         })
+    }
+
+    fn revoke_key(&self, key: &PublicKey) -> bool {
+        Node::revoke_key(self, key)
     }
 
     fn members(&self) -> Vec<MemberInfo> {

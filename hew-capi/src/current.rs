@@ -6,7 +6,7 @@ use crate::node::{NodeEntry, connect, lookup, split};
 use crate::options::Settings;
 use crate::process::process;
 use crate::security::{allow, load};
-use hew_security::{Allowlist, PublicKey};
+use hew_security::{Allowlist, Entry, PublicKey};
 use hew_wire::{NodeId, Pid};
 use std::ffi::{c_char, c_int};
 use std::ptr::null_mut;
@@ -134,7 +134,8 @@ pub unsafe extern "C" fn hew_node_api_allow_peer(id: u16, key_hex: *const c_char
                 "the current node was started without an allowlist: allow the first peer before",
             ));
         }
-        allow(current.allowlist.get_or_insert_with(|| Allowlist::strict([])), key, Some(id))
+        let list = current.allowlist.get_or_insert_with(|| Allowlist::strict([]));
+        allow(list, Entry::new(key, Some(id)))
     })
 }
 

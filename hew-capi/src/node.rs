@@ -4,17 +4,20 @@ use crate::any_node::AnyNode;
 use crate::boundary::{bytes, text, text_or_null, text_to_malloc, to_malloc, write};
 use crate::channel::ask_failure;
 use crate::cluster::Listener;
-use crate::error::{Failure, HEW_ERR_CLOSED, HEW_ERR_NOT_ALLOWED, HEW_ERR_STALE, status, value, void};
+use crate::error::{
+    Failure, HEW_ERR_CLOSED, HEW_ERR_NOT_ALLOWED, HEW_ERR_OOM, HEW_ERR_STALE, status, value, void,
+};
 use crate::handle::{Kind, Table, pointer};
 use crate::options::{Settings, Setup, settings};
 use crate::process::{Process, process, set_local_node};
+use crate::security::{is_allowed, public_key};
 use crate::send;
 use crate::transport::Entry;
 use crate::types::{HewNode, HewNodeOptions};
 use crate::workers::wait;
 use hew_actor::RawMessage;
 use hew_node::{NoiseXx, Tcp};
-use hew_security::PublicKey;
+use hew_security::{Allowlist, PublicKey};
 use hew_wire::{NodeId, Pid};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -40,6 +43,8 @@ struct Running {
     node: Arc<dyn AnyNode>,
     /// The process whose current node it is.
     current_of: Weak<Process>,
+    /// Whom it lets in.
+    allowlist: Allowlist,
 }
 
 impl NodeEntry {
@@ -56,9 +61,13 @@ impl NodeEntry {
 
     /// The node, if it runs.
     pub(crate) fn node(&self) -> Result<Arc<dyn AnyNode>, Failure> {
+        self.node_and_allowlist().map(|(node, _)| node)
+    }
+
+    fn node_and_allowlist(&self) -> Result<(Arc<dyn AnyNode>, Allowlist), Failure> {
         let running = self.running();
-        let node = running.as_ref().map(|running| Arc::clone(&running.node));
-        node.ok_or_else(|| Failure::new(HEW_ERR_CLOSED, format!("node {} is not running", self.id)))
+        let both = running.as_ref().map(|running| (Arc::clone(&running.node), running.allowlist.clone()));
+        both.ok_or_else(|| Failure::new(HEW_ERR_CLOSED, format!("node {} is not running", self.id)))
     }
 
     /// Its static public key, made now if it has none yet.
@@ -87,6 +96,7 @@ impl NodeEntry {
         }
         let id = NodeId::new(self.id).map_err(|error| Failure::invalid(error.to_string()))?;
         let (authenticator, _) = self.identity()?;
+        let allowlist = authenticator.allowlist().clone();
         let process = process()?;
         let tcp;
         let transport = match &self.settings.transport {
@@ -122,7 +132,7 @@ impl NodeEntry {
         drop(current);
         let current_of = if first { Arc::downgrade(&process) } else { Weak::new() };
         self.listener.follow(&node);
-        *running = Some(Running { node, current_of });
+        *running = Some(Running { node, current_of, allowlist });
         Ok(())
     }
 
@@ -132,7 +142,7 @@ impl NodeEntry {
             return Err(Failure::invalid("a callback of the node cannot stop it"));
         }
         let mut running = self.running();
-        let Some(Running { node, current_of }) = running.take() else { return Ok(()) };
+        let Some(Running { node, current_of, .. }) = running.take() else { return Ok(()) };
         let waited = wait(node.shutdown());
         if let Some(process) = current_of.upgrade() {
             *process.current_slot() = None;
@@ -254,6 +264,26 @@ pub unsafe extern "C" fn hew_node_identity_key(node: *mut HewNode, key: *mut u8)
         let public = find(node)?.public_key()?;
         // SAFETY: hew.h, Conventions: `key` has room for 32 bytes; not NULL by the lines above.
         unsafe { write("key", key.cast::<[u8; 32]>(), *public.as_bytes()) }
+    })
+}
+
+/// Trusts a key of 32 bytes no more: who is connected with it is cut off at once, and it stays refused until it is added to the
+/// node's list again, which outlives stops of the node but not the process: remove it from files, too. The other nodes of the
+/// cluster are told, and do the same where this one has `HEW_MAY_ADMINISTRATION`. 0, also if it was revoked before.
+///
+/// `HEW_ERR_INVALID`: the key is NULL or zero. `HEW_ERR_CLOSED`: the node does not run. `HEW_ERR_OOM`: as many keys are
+/// revoked as can be (131,072), and an open list still lets this one in.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hew_node_revoke_key(node: *mut HewNode, key: *const u8) -> c_int {
+    status("hew_node_revoke_key", || {
+        // SAFETY: hew.h, Conventions: `key` is NULL or has 32 bytes.
+        let key = unsafe { public_key("key", key) }?;
+        let (node, allowlist) = find(node)?.node_and_allowlist()?;
+        node.revoke_key(&key);
+        if is_allowed(&allowlist, &key) {
+            return Err(Failure::new(HEW_ERR_OOM, format!("key {key}: no more keys can be revoked")));
+        }
+        Ok(())
     })
 }
 

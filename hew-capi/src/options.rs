@@ -8,7 +8,7 @@ use crate::transport;
 use crate::types::{HewNodeOptions, HewPeerAllowlist, HewTransport};
 use hew_cluster::SwimConfig;
 use hew_node::{NoiseXx, System};
-use hew_security::{Allowlist, Policy, PublicKey, StaticKeypair};
+use hew_security::{Allowlist, Entry, Policy, PublicKey, StaticKeypair};
 use hew_transport::Addr;
 use hew_wire::{Name, NodeId};
 use std::ffi::{c_char, c_int};
@@ -86,7 +86,7 @@ impl Settings {
         };
         let allowlist = self.allowlist.clone().unwrap_or_else(Allowlist::open);
         for (node, key) in &self.pins {
-            allow(&allowlist, *key, Some(*node))?;
+            allow(&allowlist, Entry::new(*key, Some(*node)))?;
         }
         let key = keypair.public();
         Ok((NoiseXx::with_policy(keypair, allowlist, self.policy), key))

@@ -5,7 +5,7 @@ use crate::error::{Failure, HEW_ERR_INVALID, HEW_ERR_OOM, status, value, void};
 use crate::handle::{Kind, Table, pointer};
 use crate::types::HewPeerAllowlist;
 use hew_security::{
-    ALLOWLIST_ENTRIES_MAX, Allowlist, Denied, Entry, KEY_FILE_BYTES, PublicKey, StaticKeypair,
+    ALLOWLIST_ENTRIES_MAX, Allowlist, Denied, Entry, KEY_FILE_BYTES, Permissions, PublicKey, StaticKeypair,
 };
 use hew_wire::NodeId;
 use rustix::fs::{Mode, OFlags};
@@ -22,6 +22,25 @@ use zeroize::Zeroizing;
 pub const HEW_ALLOWLIST_OPEN: i32 = 0;
 /// Only listed keys may connect.
 pub const HEW_ALLOWLIST_STRICT: i32 = 1;
+
+/// May send messages to actors, and ask them.
+pub const HEW_MAY_SEND: u32 = 1 << 0;
+/// May learn names, members, and what the node says of itself, and take part in the registry.
+pub const HEW_MAY_LOOKUP: u32 = 1 << 1;
+/// May be told when an actor ends.
+pub const HEW_MAY_MONITOR: u32 = 1 << 2;
+/// May start actors; guards nothing yet.
+pub const HEW_MAY_SPAWN: u32 = 1 << 3;
+/// May end actors.
+pub const HEW_MAY_KILL: u32 = 1 << 4;
+/// May link actors, and send them exit signals.
+pub const HEW_MAY_EXIT_SIGNALS: u32 = 1 << 5;
+/// May have keys revoked.
+pub const HEW_MAY_ADMINISTRATION: u32 = 1 << 6;
+/// What a peer may do of which nothing else is said: all but `HEW_MAY_ADMINISTRATION`.
+pub const HEW_MAY_DEFAULT: u32 = (1 << 6) - 1;
+/// Everything.
+pub const HEW_MAY_ALL: u32 = (1 << 7) - 1;
 
 static ALLOWLISTS: Table<Allowlist> = Table::new(Kind::Allowlist, "allowlist");
 
@@ -178,17 +197,41 @@ pub extern "C" fn hew_allowlist_new(mode: c_int) -> *mut HewPeerAllowlist {
     })
 }
 
-/// Adds a key of 32 bytes, for any node id.
+/// Adds a key of 32 bytes, for any node id, with `HEW_MAY_DEFAULT`. A key that was removed or revoked is let in again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hew_allowlist_add(list: *mut HewPeerAllowlist, key: *const u8) -> c_int {
     status("hew_allowlist_add", || {
         // SAFETY: hew.h, Conventions: `key` is NULL or has 32 bytes.
         let key = unsafe { public_key("key", key) }?;
-        allow(&allowlist(list)?, key, None)
+        allow(&allowlist(list)?, Entry::new(key, None))
     })
 }
 
-/// Removes a key. An open list refuses it from now on. A negative code if a strict list does not have it.
+/// Adds a key of 32 bytes with what its peer may do, `HEW_MAY_…` bits or 0 for nothing, under node id `node`, which keys that
+/// are not added for it have no more; 0: under any id. A peer that may do nothing can still be connected, be a member, be
+/// sent to, and answer. What was said before of the same key and id is replaced; peers that are connected have their new
+/// permissions within a second. A key that was removed or revoked is let in again.
+///
+/// `HEW_ERR_INVALID`: the key is NULL or zero, or a bit has no meaning. `HEW_ERR_OOM`: the list has 131,072 entries. The list
+/// is as it was then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hew_allowlist_permit(
+    list: *mut HewPeerAllowlist,
+    key: *const u8,
+    node: u16,
+    permissions: u32,
+) -> c_int {
+    status("hew_allowlist_permit", || {
+        // SAFETY: hew.h, Conventions: `key` is NULL or has 32 bytes.
+        let key = unsafe { public_key("key", key) }?;
+        let permissions = permissions_of(permissions)?;
+        let node = NodeId::new(node).ok();
+        allow(&allowlist(list)?, Entry { permissions, ..Entry::new(key, node) })
+    })
+}
+
+/// Removes a key, which is refused from now on, on an open list as on a strict one; its peer is cut off within a second. A
+/// negative code if it was removed or revoked before and not added since.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hew_allowlist_remove(list: *mut HewPeerAllowlist, key: *const u8) -> c_int {
     status("hew_allowlist_remove", || {
@@ -197,7 +240,7 @@ pub unsafe extern "C" fn hew_allowlist_remove(list: *mut HewPeerAllowlist, key: 
         if allowlist(list)?.revoke(&key) {
             return Ok(());
         }
-        Err(Failure::invalid(format!("key {key} is not on the list")))
+        Err(Failure::invalid(format!("key {key} was removed before")))
     })
 }
 
@@ -232,21 +275,65 @@ pub(crate) unsafe fn public_key(what: &str, key: *const u8) -> Result<PublicKey,
     Ok(key)
 }
 
-/// Lists a key, for one node id or for any.
-pub(crate) fn allow(list: &Allowlist, key: PublicKey, node: Option<NodeId>) -> Result<(), Failure> {
+/// Bits of `HEW_MAY_…`.
+fn permissions_of(bits: u32) -> Result<Permissions, Failure> {
+    let known = u8::try_from(bits).ok().map(Permissions::from_bits);
+    known.filter(|permissions| u32::from(permissions.bits()) == bits).ok_or_else(|| {
+        Failure::invalid(format!(
+            "permissions {bits:#x} have bits without a meaning: all are {HEW_MAY_ALL:#x}"
+        ))
+    })
+}
+
+/// Lists a key.
+pub(crate) fn allow(list: &Allowlist, entry: Entry) -> Result<(), Failure> {
     if list.entries().len() >= ALLOWLIST_ENTRIES_MAX {
         let text = format!("the list has {ALLOWLIST_ENTRIES_MAX} entries, which is the limit");
         return Err(Failure::new(HEW_ERR_OOM, text));
     }
-    list.allow(Entry::new(key, node));
+    list.allow(entry);
     Ok(())
 }
 
 /// Whether there is a node id under which the key may connect.
-fn is_allowed(list: &Allowlist, key: &PublicKey) -> bool {
+pub(crate) fn is_allowed(list: &Allowlist, key: &PublicKey) -> bool {
     if list.entries().iter().any(|entry| entry.key == *key) {
         return true;
     }
     // Not listed: an open list lets it in under an id that is not taken, unless it was revoked.
     list.is_open() && !matches!(list.check(NodeId::LOCAL, key), Err(Denied::Revoked | Denied::ZeroKey))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hew_security::Permission;
+
+    #[test]
+    fn permissions_have_the_bits_of_their_numbers() {
+        let bits = [
+            (HEW_MAY_SEND, Permission::Send),
+            (HEW_MAY_LOOKUP, Permission::Lookup),
+            (HEW_MAY_MONITOR, Permission::Monitor),
+            (HEW_MAY_SPAWN, Permission::Spawn),
+            (HEW_MAY_KILL, Permission::Kill),
+            (HEW_MAY_EXIT_SIGNALS, Permission::ExitSignals),
+            (HEW_MAY_ADMINISTRATION, Permission::Administration),
+        ];
+        assert_eq!(bits.map(|(_, permission)| permission), Permission::ALL);
+        for (bit, permission) in bits {
+            assert_eq!(permissions_of(bit), Ok(Permissions::NONE.with(permission)));
+        }
+        assert_eq!(permissions_of(0), Ok(Permissions::NONE));
+        assert_eq!(permissions_of(HEW_MAY_DEFAULT), Ok(Permissions::default()));
+        assert_eq!(permissions_of(HEW_MAY_ALL), Ok(Permissions::ALL));
+    }
+
+    #[test]
+    fn bits_without_a_meaning_are_refused() {
+        for bits in [HEW_MAY_ALL + 1, 0x101, u32::MAX] {
+            let failure = permissions_of(bits).unwrap_err();
+            assert!(failure.text.contains(&format!("{bits:#x}")), "{}", failure.text);
+        }
+    }
 }

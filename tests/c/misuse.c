@@ -60,6 +60,8 @@ static void null_everywhere(void) {
     CHECK(hew_allowlist_check(NULL, key) == 0);
     hew_allowlist_free(NULL);
     CHECK(hew_allowlist_new(7) == NULL);
+    CHECK_FAILS(hew_allowlist_permit(NULL, NULL, 0, 0), HEW_ERR_INVALID, "key is NULL");
+    CHECK_FAILS(hew_allowlist_permit(NULL, key, 0, 0), HEW_ERR_INVALID, "allowlist is NULL");
     CHECK_FAILS(hew_allowlist_remove(NULL, key), HEW_ERR_INVALID, "allowlist is NULL");
     CHECK(hew_cluster_alive_count(NULL) < 0);
     hew_cluster_leave(NULL);
@@ -118,6 +120,8 @@ static void null_everywhere(void) {
     CHECK_FAILS(hew_node_options_transport(settings, &no_functions), HEW_ERR_INVALID, "ops is NULL");
     hew_node_options_free(settings);
     CHECK_FAILS(hew_node_register(NULL, NULL, 1), HEW_ERR_INVALID, "name is NULL");
+    CHECK_FAILS(hew_node_revoke_key(NULL, NULL), HEW_ERR_INVALID, "key is NULL");
+    CHECK_FAILS(hew_node_revoke_key(NULL, key), HEW_ERR_INVALID, "node is NULL");
     CHECK_FAILS(hew_node_send(NULL, 1, 0, NULL, 0), HEW_ERR_INVALID, "node is NULL");
     CHECK_FAILS(hew_node_start(NULL), HEW_ERR_INVALID, "node is NULL");
     CHECK_FAILS(hew_node_stop(NULL), HEW_ERR_INVALID, "node is NULL");

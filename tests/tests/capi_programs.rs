@@ -37,6 +37,13 @@ fn transports_in_c() {
 }
 
 #[test]
+fn rights_in_c() {
+    for library in BOTH {
+        assert_eq!(compile("rights", library).run::<&str>(&[]), "done\n");
+    }
+}
+
+#[test]
 fn misuse_is_reported_and_never_crashes() {
     for library in BOTH {
         assert_eq!(compile("misuse", library).run::<&str>(&[]), "done\n");
