@@ -1,7 +1,9 @@
 //! Sessions in virtual time: connections break, sessions do not.
 
 use hew_actor::MailboxOptions;
-use hew_node::{Actor, ActorRef, EventStream, Incarnation, NodeBuilder, NodeEvent, NodeId, SpawnOptions};
+use hew_node::{
+    Actor, ActorRef, EventStream, ExitReason, Incarnation, NodeBuilder, NodeEvent, NodeId, SpawnOptions,
+};
 use hew_tests::actors::{Counter, CounterActor, Journal, JournalActor};
 use hew_tests::cluster::{Cluster, SimNode, SimStack};
 use hew_tests::evil::log;
@@ -326,6 +328,35 @@ fn a_client_uses_the_cluster_without_being_a_member() {
         for node in [second, first] {
             node.shutdown().await;
         }
+    });
+}
+
+#[test]
+fn a_client_keeps_its_session_over_connections_that_break_again_and_again() {
+    let cluster = Cluster::new(8);
+    cluster.run(async {
+        let first = cluster.start(1).await.expect("the node starts");
+        let client = cluster.start_as(cluster.builder(60).client()).await.expect("the client starts");
+        client.connect("mem:n1").await.expect("node 1 listens");
+        let journal = first.spawn(JournalActor::default());
+        let remote: ActorRef<Journal> = client.actor(journal.pid()).expect("another node's actor");
+        let monitor = client.monitor(journal.pid());
+        for number in 0..6 {
+            remote.send(note(1, number, 10)).await.expect("the node lives");
+            cluster.runtime().sleep(Duration::from_secs(2)).await;
+            cluster.network().sever("n1", "n60");
+            let connected = || client.links().iter().any(|link| link.connected);
+            cluster.wait_until("it is connected again", Duration::from_secs(2), connected).await;
+        }
+        let report = remote.ask(Journal::Report).await.expect("the journal lives");
+        assert_eq!((report.first_error, report.received.get(&1).copied()), (None, Some(6)));
+        assert_eq!((client.stats().resumed, client.stats().messages_lost), (6, 0));
+        assert_eq!(monitor.reason(), None);
+        // For longer than a client may be away.
+        cluster.network().partition("n1", "n60");
+        assert_eq!(cluster.runtime().timeout(SOON, monitor.down()).await, Ok(ExitReason::NodeDown));
+        client.crash().await;
+        first.shutdown().await;
     });
 }
 

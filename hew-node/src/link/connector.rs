@@ -156,12 +156,20 @@ where
             core.reset_session(&peer, generation, is_member);
         }
         if !is_member {
-            if !matches!(end, connection::End::Goodbye(_)) {
-                future::or(core.shared.runtime.sleep(CLIENT_GRACE), core.stopped()).await;
-            }
-            if !peer.is_connected() && peer.is_current(generation) {
-                core.forget_client(&peer);
-            }
+            let grace =
+                if matches!(end, connection::End::Goodbye(_)) { Duration::ZERO } else { CLIENT_GRACE };
+            let core = Arc::clone(core);
+            let runtime = core.shared.runtime.clone();
+            // In a task of its own: a client dials again meanwhile.
+            let forgetting = async move {
+                if !grace.is_zero() {
+                    future::or(core.shared.runtime.sleep(grace), core.stopped()).await;
+                }
+                if !peer.is_connected() && peer.is_current(generation) {
+                    core.forget_client(&peer);
+                }
+            };
+            runtime.spawn(forgetting).detach();
         }
         match end {
             connection::End::Violation(_) => Ran::Violated,
