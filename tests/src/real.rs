@@ -4,6 +4,7 @@ use crate::cluster::patient;
 use hew_node::{Allowlist, Node, NodeBuilder, NodeId, Runtime, RuntimeConfig};
 use hew_security::danger;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A runtime of real threads.
@@ -25,13 +26,23 @@ pub fn patient_builder(runtime: &Runtime, id: u16) -> NodeBuilder {
         .runtime(runtime.clone())
 }
 
-/// An address that is free at this moment, for a node that is to be advertised, or to come back, at a known one.
+/// An address at which nobody listens yet, for a node that is told where to listen before it does.
+///
+/// Not of the ports that the system gives to whoever dials or asks for any: it could give this one away before the node has
+/// it. Each process begins elsewhere, so that tests beside each other do not try the same ones.
 ///
 /// # Panics
-/// If the system has no port.
+/// If there is none.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it listens").to_string()
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(211);
+    let port = (0..PORTS).find_map(|_| {
+        let port = FIRST + begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        TcpListener::bind(("127.0.0.1", u16::try_from(port).ok()?)).ok().map(|_| port)
+    });
+    format!("127.0.0.1:{}", port.expect("a port is free"))
 }
 
 /// Waits until `condition` holds.
