@@ -269,9 +269,12 @@ impl<S: Stack> Core<S> {
             if let Some(incarnation) = peer.incarnation().filter(|_| is_member) {
                 machines.registry.handle_peer(now, peer.node, incarnation, PeerEvent::SessionDown);
             }
+            let was_connected = peer.is_connected();
             let lost = peer.end_session();
             self.shared.session_over(peer.node, lost);
-            self.shared.events.publish(&NodeEvent::LinkDown { node: peer.node, cause });
+            if was_connected {
+                self.shared.events.publish(&NodeEvent::LinkDown { node: peer.node, cause });
+            }
             if is_member {
                 self.note_link(machines, now, peer.node, LinkEvent::Broken);
             }

@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::events::NodeEvent;
-use crate::link::peer::Peer;
+use crate::link::peer::{Peer, Standing};
 use crate::shared::Shared;
 use crate::stack::Stack;
 use futures_lite::future;
@@ -88,6 +88,8 @@ impl PassedOn {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() < PASSED_ON_MAX {
             keys.insert(key);
+        } else {
+            tracing::error!(%key, "too many revoked keys: nodes that come later are not told of this one");
         }
     }
 
@@ -142,15 +144,16 @@ impl Shared {
 impl<S: Stack> Core<S> {
     /// Follows what the authenticator says, and `file`, until the node stops.
     pub(crate) async fn watch_rights(self: Arc<Self>, mut file: Option<AllowlistFile>) {
-        let mut seen = self.authenticator.generation();
+        // At first everybody is looked at: some may have been connected before this began.
+        let mut seen = None;
         while !self.is_stopping() {
             if let Some(file) = &mut file {
                 self.follow(file);
             }
             // Read before looking: what changes meanwhile is looked at the next time.
             let generation = self.authenticator.generation();
-            if generation != seen {
-                seen = generation;
+            if seen != Some(generation) {
+                seen = Some(generation);
                 self.check_all_rights();
             }
             future::or(self.shared.runtime.sleep(LOOK_EVERY), self.stopped()).await;
@@ -173,8 +176,19 @@ impl<S: Stack> Core<S> {
         self.shared.peers.all().iter().for_each(|peer| self.check_rights(peer));
     }
 
-    /// Asks the authenticator anew about a connected peer.
+    /// Asks the authenticator anew about a peer that there is a session with, connected or not.
     pub(crate) fn check_rights(&self, peer: &Arc<Peer>) {
+        loop {
+            let generation = self.authenticator.generation();
+            self.check_rights_once(peer);
+            // Two who do this at the same time might leave the older answer.
+            if self.authenticator.generation() == generation {
+                return;
+            }
+        }
+    }
+
+    fn check_rights_once(&self, peer: &Arc<Peer>) {
         let Some(proven) = peer.proven() else { return };
         let (denied, is_over) = match self.authenticator.rights(&proven) {
             Rights::Granted(permissions) => return peer.rights().set(permissions),
@@ -202,7 +216,8 @@ impl<S: Stack> Core<S> {
         self.passed_on.add(*key);
         self.check_all_rights();
         for peer in self.shared.peers.all() {
-            if peer.is_connected() && Some(peer.node) != from {
+            // Also to those whose connection is idle or broken at this moment: it waits for the next one.
+            if peer.standing() == Standing::Reachable && Some(peer.node) != from {
                 self.shared.send_control(&peer, &Control::Revoke { key: key.to_hex() });
             }
         }
@@ -211,7 +226,8 @@ impl<S: Stack> Core<S> {
 
     /// Tells a node that comes later which keys were revoked.
     pub(crate) fn pass_revocations_on(&self, peer: &Arc<Peer>) {
-        for key in self.passed_on.all() {
+        // Not what was allowed again since.
+        for key in self.passed_on.all().into_iter().filter(|key| self.authenticator.is_revoked(key)) {
             self.shared.send_control(peer, &Control::Revoke { key: key.to_hex() });
         }
     }

@@ -139,7 +139,7 @@ impl Allowlist {
     /// [`AllowlistError`] names the line: no node id, no key, a key that is not 64 hexadecimal digits or is zero, or
     /// more than [`ALLOWLIST_ENTRIES_MAX`] lines.
     pub fn parse(text: &str) -> Result<Vec<Entry>, AllowlistError> {
-        let mut entries = Vec::new();
+        let (mut entries, mut seen) = (Vec::new(), BTreeMap::new());
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -148,6 +148,11 @@ impl Allowlist {
             let entry = parse_line(line).map_err(|reason| AllowlistError { line: index + 1, reason })?;
             if entries.len() == ALLOWLIST_ENTRIES_MAX {
                 let reason = format!("more than {ALLOWLIST_ENTRIES_MAX} entries");
+                return Err(AllowlistError { line: index + 1, reason });
+            }
+            let line = (entry.key, entry.node);
+            if seen.insert(line, entry.permissions).is_some_and(|before| before != entry.permissions) {
+                let reason = "the key is listed above for the same node id with other permissions".into();
                 return Err(AllowlistError { line: index + 1, reason });
             }
             entries.push(entry);
@@ -196,11 +201,19 @@ impl Allowlist {
     /// revoked before. What is revoked when [`ALLOWLIST_ENTRIES_MAX`] keys are is removed only.
     pub fn revoke(&self, key: &PublicKey) -> bool {
         let mut state = self.write();
+        if state.revoked.contains(key) {
+            return false;
+        }
         let listed = state.remove(key);
         let has_room = state.revoked.len() < ALLOWLIST_ENTRIES_MAX;
         let revoked = has_room && state.revoked.insert(*key);
         self.changed();
         listed || revoked
+    }
+
+    /// Whether a key was revoked, and not allowed again since.
+    pub fn is_revoked(&self, key: &PublicKey) -> bool {
+        self.read().revoked.contains(key)
     }
 
     /// The keys that were revoked.
@@ -377,7 +390,17 @@ fn parse_line(line: &str) -> Result<Entry, String> {
     if key.is_zero() {
         return Err(Denied::ZeroKey.to_string());
     }
+    let is_misplaced = comment.split_whitespace().any(looks_like_permissions);
+    if is_misplaced {
+        return Err("permissions, as in may=lookup, stand in one word right behind the key".into());
+    }
     Ok(Entry { key, node, permissions, comment })
+}
+
+/// Whether a word of a comment looks as if it was meant to restrict the peer, which it would not.
+fn looks_like_permissions(word: &str) -> bool {
+    let is_may = |word: &str| word.eq_ignore_ascii_case("may");
+    word.split_once('=').is_some_and(|(name, _)| name.is_empty() || is_may(name))
 }
 
 impl fmt::Display for Entry {
@@ -387,13 +410,19 @@ impl fmt::Display for Entry {
             Some(node) => write!(f, "{node} {}", self.key.to_hex())?,
             None => write!(f, "* {}", self.key.to_hex())?,
         }
-        if self.permissions != Permissions::default() || self.comment.starts_with("may=") {
+        if self.permissions != Permissions::default() {
             write!(f, " may={}", self.permissions)?;
         }
-        if !self.comment.is_empty() {
+        let comment = self.comment.trim();
+        if !comment.is_empty() {
             f.write_str(" ")?;
+            // What would be taken for permissions is shown with a colon.
+            let readable = match comment.split_whitespace().any(looks_like_permissions) {
+                true => &comment.replace('=', ":"),
+                false => comment,
+            };
             // One line stays one line; quotes and letters stay as they are.
-            for character in self.comment.chars() {
+            for character in readable.chars() {
                 match character.is_control() {
                     true => write!(f, "{}", character.escape_debug())?,
                     false => f.write_char(character)?,
@@ -477,6 +506,24 @@ mod tests {
         assert_eq!(list.revoked(), [key(1), key(2)]);
         list.allow(entry(Some(1), 1));
         assert_eq!(list.check(node(1), &key(1)), Ok(()));
+    }
+
+    #[test]
+    fn s16_what_looks_like_permissions_and_is_none_is_refused() {
+        let hex = key(1).to_hex();
+        for rest in ["dashboard may=lookup", "May=none", "the may =lookup", "may = none", "may=none may=all"]
+        {
+            assert!(Allowlist::parse(&format!("1 {hex} {rest}\n")).is_err(), "{rest}");
+        }
+        let twice =
+            |second: &str| Allowlist::parse(&format!("1 {hex} may=none\n* {hex}\n1 {hex} {second}\n"));
+        assert_eq!(twice("may=none x").map(|entries| entries.len()), Ok(3));
+        assert_eq!(twice("may=all").unwrap_err().line, 3);
+        for comment in ["may=all", " may=all", "\u{a0}may=all", "x MAY=all"] {
+            let entry = Entry { comment: comment.into(), ..Entry::new(key(1), None) };
+            let read = Allowlist::parse(&entry.to_string()).unwrap();
+            assert_eq!(read[0].permissions, Permissions::default(), "{comment}");
+        }
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl AllowlistFile {
         self.seen = stamp;
         let (file, stat) = opened?;
         let entries = read(file, &stat).inspect_err(|problem| {
-            if matches!(problem, AllowlistFileProblem::Changing) {
+            if matches!(problem, AllowlistFileProblem::Changing | AllowlistFileProblem::Io { .. }) {
                 // The next look begins anew.
                 self.seen = None;
             }

@@ -39,6 +39,11 @@ pub trait Authenticator: Send + Sync + 'static {
     fn revoke(&self, _key: &PublicKey) -> bool {
         false
     }
+
+    /// Whether a key was revoked, and not allowed again since.
+    fn is_revoked(&self, _key: &PublicKey) -> bool {
+        false
+    }
 }
 
 /// What a connected peer may do.

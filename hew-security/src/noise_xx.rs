@@ -150,6 +150,10 @@ impl Authenticator for NoiseXx {
     fn revoke(&self, key: &PublicKey) -> bool {
         self.shared.allowlist.revoke(key)
     }
+
+    fn is_revoked(&self, key: &PublicKey) -> bool {
+        self.shared.allowlist.is_revoked(key)
+    }
 }
 
 impl fmt::Debug for NoiseXx {

@@ -2,7 +2,7 @@
 
 use hew_node::{
     Actor, ActorRef, Allowlist, AskError, Context, ExitReason, NodeBuilder, NodeEvent, NodeId, NodeRequest,
-    Outcome, Pid, PublicKey, SERVICE_SERIAL,
+    Outcome, Pid, PublicKey, SERVICE_SERIAL, SwimConfig,
 };
 use hew_security::{AllowlistFile, Entry, NoiseXx, Permission, Permissions, danger};
 use hew_tests::actors::{Counter, CounterActor, Journal, JournalActor};
@@ -217,6 +217,66 @@ fn s11_a_key_that_is_removed_while_it_streams_is_out_within_a_second() {
             drop(streaming);
             second.crash().await;
             first.shutdown().await;
+        });
+    }
+}
+
+/// Nodes 1 to 3, each of which lists all, whose connections are closed after a second without traffic.
+async fn three_idle(cluster: &Cluster, lists: &[Allowlist; 3]) -> Vec<SimNode> {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut nodes = Vec::new();
+    for (node, list) in (1..).zip(lists) {
+        let swim = SwimConfig {
+            probe_interval: HOUR,
+            sync_interval: HOUR,
+            heal_interval: HOUR,
+            ..SwimConfig::lan()
+        };
+        let builder = with_list(cluster, node, list).0.swim(swim).idle_timeout(SECOND).registry(|setup| {
+            let config = hew_registry::Config { digest_interval: HOUR, ..hew_registry::Config::default() };
+            hew_registry::Gossip::new(setup.node, setup.incarnation, config, setup.seed)
+        });
+        nodes.push(cluster.start_as(builder).await.expect("the node starts"));
+    }
+    for node in &nodes {
+        node.wait_for_members(3, SOON).await.expect("three members");
+    }
+    let is_idle = |node: &SimNode| node.links().len() == 2 && node.links().iter().all(|link| link.idle);
+    cluster.wait_until("all links are idle", SOON, || nodes.iter().all(is_idle)).await;
+    nodes
+}
+
+#[test]
+fn s11_a_key_is_taken_back_also_where_the_link_is_idle() {
+    for seed in 0..5 {
+        let cluster = Cluster::new(seed);
+        cluster.run(async {
+            let lists =
+                [(); 3].map(|()| Allowlist::strict((1..=4).map(|node| entry(node, Permissions::ALL))));
+            let nodes = three_idle(&cluster, &lists).await;
+            let counter = nodes[2].spawn(CounterActor::default());
+            let monitors = [&nodes[0], &nodes[1]].map(|node| node.monitor(counter.pid()));
+            let is_idle = |node: &SimNode| node.links().iter().all(|link| link.idle);
+            cluster.wait_until("all links are idle", SOON, || nodes.iter().all(is_idle)).await;
+            // No connection stands, on which it could be told or that could end.
+            assert!(nodes[0].revoke_key(&key(3)));
+            cluster.runtime().sleep(SECOND).await;
+            for (monitor, list) in monitors.iter().zip(&lists) {
+                assert_eq!(monitor.reason(), Some(ExitReason::NodeDown), "seed {seed}");
+                assert_eq!(list.revoked(), [key(3)], "seed {seed}");
+            }
+            // Allowed again everywhere; a node that comes later does not bring the revocation back.
+            lists.iter().for_each(|list| list.allow(entry(3, Permissions::ALL)));
+            let list = Allowlist::strict((1..=4).map(|node| entry(node, Permissions::ALL)));
+            let fourth = cluster.start_as(with_list(&cluster, 4, &list).0).await.expect("the node starts");
+            fourth.wait_for_members(3, SOON).await.expect("it joins");
+            cluster.runtime().sleep(SOON).await;
+            for list in lists.iter().chain([&list]) {
+                assert_eq!(list.revoked(), [], "seed {seed}");
+            }
+            for node in nodes.into_iter().chain([fourth]) {
+                node.crash().await;
+            }
         });
     }
 }

@@ -86,7 +86,8 @@ where
 {
     let closed = close.listen();
     let generation = attached.generation;
-    if !peer.is_current(generation) {
+    // Looked at after listening, so that nobody's wish to end it is missed.
+    if !peer.is_current(generation) || peer.is_closing() {
         return End::Closed;
     }
     peer.note_heard(shared.runtime.now());

@@ -308,7 +308,8 @@ pub(crate) async fn keep_connected<S: Stack>(core: Arc<Core<S>>, peer: Arc<Peer>
                 if ran != Ran::Violated && got_on {
                     backoff.reset();
                 }
-                if ran == Ran::Idle && got_on {
+                // A peer that ends one after the other so is not dialled faster than one that breaks them.
+                if ran == Ran::Idle && runtime.now() >= since + GOOD_CONNECTION {
                     continue;
                 }
             }

@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) encrypted: bool,
     /// Notified to end it.
     pub(crate) close: Arc<Event>,
+    /// It is to end, also if it does not run yet.
+    pub(crate) is_closing: bool,
 }
 
 /// What the handshake agreed on for a connection.

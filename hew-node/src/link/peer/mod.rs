@@ -36,6 +36,8 @@ struct State {
     address: Option<Addr>,
     incarnation: Option<Incarnation>,
     public_key: Option<PublicKey>,
+    /// Whether the last connection was, and so whether the key is proven.
+    encrypted: bool,
     /// The session's id, the same on both sides; 0 when there is none.
     session: u64,
     /// What the session agreed on when it began: what is sent again must stay what the peer can read.
@@ -108,6 +110,7 @@ impl Peer {
                 address: None,
                 incarnation: None,
                 public_key: None,
+                encrypted: false,
                 session: 0,
                 compression: Compression::Off,
                 received: 0,

@@ -68,11 +68,15 @@ impl Peer {
             since: now,
             encrypted: agreed.encrypted,
             close,
+            is_closing: false,
         });
+        state.encrypted = agreed.encrypted;
         state.dormant = false;
         self.generation.store(generation, Ordering::Release);
         self.gone.store(false, Ordering::SeqCst);
         drop((outgoing, state));
+        // What the peer had received, or what was dropped, has made room.
+        self.room.notify(usize::MAX);
         self.note_change();
         Ok(Attached { generation, session: agreed.session, start, resumed, compression, lost })
     }
@@ -87,6 +91,10 @@ impl Peer {
             state.dormant = dormant;
         }
         drop(state);
+        if current && !dormant {
+            // Those who wait for it to be drained.
+            self.room.notify(usize::MAX);
+        }
         self.note_change();
         current
     }
@@ -204,18 +212,24 @@ impl Peer {
         self.room.notify(usize::MAX);
     }
 
-    /// Whom the current connection was made with.
+    /// Whom the last connection of the session was made with.
     pub(crate) fn proven(&self) -> Option<hew_security::Peer> {
         let state = lock(&self.state);
-        let connection = state.connection.as_ref()?;
-        Some(hew_security::Peer { node: self.node, key: state.public_key?, proven: connection.encrypted })
+        let key = state.public_key.filter(|_| state.session != 0)?;
+        Some(hew_security::Peer { node: self.node, key, proven: state.encrypted })
     }
 
     /// Ends the current connection without a word; the session stays.
     pub(crate) fn close(&self) {
-        if let Some(connection) = &lock(&self.state).connection {
+        if let Some(connection) = &mut lock(&self.state).connection {
+            connection.is_closing = true;
             connection.close.notify(usize::MAX);
         }
+    }
+
+    /// Whether the current connection is to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.state).connection.as_ref().is_some_and(|connection| connection.is_closing)
     }
 
     pub(crate) fn set_dialing(&self, dialing: bool) {
