@@ -145,6 +145,16 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "Hew is for 64-bit ta
 #define HEW_MEMBERSHIP_LOCAL 2
 
 /**
+ * Payloads travel as they are (the default).
+ */
+#define HEW_COMPRESSION_OFF 0
+
+/**
+ * Payloads of at least 4,096 bytes travel as LZ4 where that makes them a sixteenth shorter.
+ */
+#define HEW_COMPRESSION_LZ4 1
+
+/**
  * Any key may connect; a removed one may not.
  */
 #define HEW_ALLOWLIST_OPEN 0
@@ -942,14 +952,33 @@ int hew_node_options_transport(struct HewNodeOptions *options,
 int hew_node_options_key_file(struct HewNodeOptions *options, const char *path);
 
 /**
- * Which keys may connect; the node and the caller share the list.
+ * Which keys may connect; the node and the caller share the list. Not beside `hew_node_options_allowlist_file`.
  */
 int hew_node_options_allowlist(struct HewNodeOptions *options, struct HewPeerAllowlist *list);
 
 /**
- * Lets node `id` in with this key of 32 bytes, and nobody else under that id. May be called for several keys.
+ * Which keys may connect, under which node ids, and what their peers may do, as a file says that the node follows: a change
+ * holds within a second, for those who are connected as for those who come. Only what is listed is let in. The file has a
+ * line for each peer: its node id or `*`, its key in hexadecimal, and if it is not the default what it may do, as in
+ * `may=lookup,monitor` (the names of `HEW_MAY_…` in small letters, `all` or `none`). `#` begins a comment line.
+ *
+ * The file is read now, to find out whether it can be, and at each start. One that cannot be read while the node runs
+ * changes nothing. Replace it by renaming another one into its place.
+ *
+ * `HEW_ERR_INVALID`, with a text that names the file, the cause, and the line if there is one: it is no regular file, does
+ * not belong to this user or root, can be written by others, is empty or longer than 32 MiB, a line is wrong, or the
+ * system refuses. Also if an allowlist or a pinned peer was set, which cannot be beside a file.
  */
-int hew_node_options_pin_peer(struct HewNodeOptions *options, uint16_t id, const uint8_t *key);
+int hew_node_options_allowlist_file(struct HewNodeOptions *options,
+                                    const char *path);
+
+/**
+ * Lets node `id` in with this key of 32 bytes, and nobody else under that id. May be called for several keys. Not beside
+ * `hew_node_options_allowlist_file`.
+ */
+int hew_node_options_pin_peer(struct HewNodeOptions *options,
+                              uint16_t id,
+                              const uint8_t *key);
 
 /**
  * `HEW_SECURITY_…`: how much encryption the node asks for, whatever its peers want.
@@ -972,6 +1001,36 @@ int hew_node_options_membership(struct HewNodeOptions *options, int preset);
  */
 int hew_node_options_outgoing_bytes_max(struct HewNodeOptions *options,
                                         size_t bytes);
+
+/**
+ * After how many seconds without anything sent in either direction the connection with a member is closed, to be made
+ * again by the next message; up to 86,400 (a day), 0 for never, default 60. Sessions, monitors and open questions stay.
+ * Nodes without an address to be dialled at keep their connections.
+ */
+int hew_node_options_idle_timeout(struct HewNodeOptions *options, uint32_t seconds);
+
+/**
+ * For how many microseconds a connection looks for what comes next before it sleeps; up to 1,000, default 0. With 30 here
+ * and at the other node an idle machine answers sooner; a machine with more work than processors becomes slower.
+ */
+int hew_node_options_spin(struct HewNodeOptions *options,
+                          uint32_t microseconds);
+
+/**
+ * `HEW_COMPRESSION_…`: whether messages and replies are compressed, to and from nodes that are set up so as well. For networks
+ * slower than 10 Gbit/s; not where a payload holds a secret beside bytes that others choose, for its length tells about it.
+ */
+int hew_node_options_compression(struct HewNodeOptions *options,
+                                 int compression);
+
+/**
+ * The file in which the node keeps the greatest number of its starts, so that others believe in it even if the clock of the
+ * machine went back. It is made by the first start, for its owner only, best beside the key file. Default: none, which
+ * trusts the clock. One file for each node; it is read and written at each start, which fails with `HEW_ERR_INVALID` and a
+ * text that names the file and the cause if it is a link, of others, or holds anything else.
+ */
+int hew_node_options_state_file(struct HewNodeOptions *options,
+                                const char *path);
 
 /**
  * An address to join the cluster by; may be called for several, which are tried for ever.

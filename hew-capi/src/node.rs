@@ -96,6 +96,7 @@ impl NodeEntry {
         }
         let id = NodeId::new(self.id).map_err(|error| Failure::invalid(error.to_string()))?;
         let (authenticator, _) = self.identity()?;
+        let allowlist_file = self.settings.follow(&authenticator)?;
         let allowlist = authenticator.allowlist().clone();
         let process = process()?;
         let tcp;
@@ -114,7 +115,7 @@ impl NodeEntry {
             process.system.set_node(NodeId::LOCAL);
         }
         let system = first.then(|| process.system.clone());
-        let setup = Setup { id, settings: self.settings.clone(), authenticator, system };
+        let setup = Setup { id, settings: self.settings.clone(), authenticator, allowlist_file, system };
         let started = wait(transport.start(setup)).and_then(|started| started);
         let node = match started {
             Ok(node) => node,

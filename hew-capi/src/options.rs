@@ -3,17 +3,18 @@
 use crate::boundary::text;
 use crate::error::{Failure, HEW_ERR_OOM, status, value, void};
 use crate::handle::{Kind, Table, pointer};
-use crate::security::{allow, allowlist, load, public_key};
+use crate::security::{allow, allowlist, follow, load, public_key};
 use crate::transport;
 use crate::types::{HewNodeOptions, HewPeerAllowlist, HewTransport};
 use hew_cluster::SwimConfig;
-use hew_node::{NoiseXx, System};
-use hew_security::{Allowlist, Entry, Policy, PublicKey, StaticKeypair};
+use hew_node::{Compression, NoiseXx, System};
+use hew_security::{Allowlist, AllowlistFile, Entry, Policy, PublicKey, StaticKeypair};
 use hew_transport::Addr;
 use hew_wire::{Name, NodeId};
 use std::ffi::{c_char, c_int};
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Every link is encrypted (the default).
 pub const HEW_SECURITY_REQUIRED: i32 = 0;
@@ -29,6 +30,15 @@ pub const HEW_MEMBERSHIP_FAST: i32 = 1;
 /// For processes on one machine.
 pub const HEW_MEMBERSHIP_LOCAL: i32 = 2;
 
+/// Payloads travel as they are (the default).
+pub const HEW_COMPRESSION_OFF: i32 = 0;
+/// Payloads of at least 4,096 bytes travel as LZ4 where that makes them a sixteenth shorter.
+pub const HEW_COMPRESSION_LZ4: i32 = 1;
+
+/// Longest idle timeout: a day.
+const IDLE_SECONDS_MAX: u32 = 24 * 3600;
+/// Longest time of looking for what comes next.
+const SPIN_US_MAX: u32 = 1000;
 /// Most seeds, and most pinned peers, of one node.
 const LIST_MAX: usize = 1024;
 
@@ -40,11 +50,18 @@ pub(crate) struct Settings {
     pub(crate) transport: Option<Arc<transport::Entry>>,
     pub(crate) key_file: Option<String>,
     pub(crate) allowlist: Option<Allowlist>,
+    /// Beside neither a list nor pinned peers: what the file says replaces all that is in a list.
+    pub(crate) allowlist_file: Option<String>,
     pub(crate) pins: Vec<(NodeId, PublicKey)>,
     pub(crate) policy: Policy,
     pub(crate) cluster: Option<String>,
     pub(crate) preset: Preset,
     pub(crate) outgoing_bytes_max: Option<usize>,
+    /// Zero: never.
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) spin: Duration,
+    pub(crate) compression: Compression,
+    pub(crate) state_file: Option<String>,
     pub(crate) seeds: Vec<String>,
 }
 
@@ -61,6 +78,8 @@ pub(crate) struct Setup {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
     pub(crate) authenticator: NoiseXx,
+    /// The file that the authenticator's list follows.
+    pub(crate) allowlist_file: Option<AllowlistFile>,
     /// The actors of the process, if the node is to be its current one.
     pub(crate) system: Option<System>,
 }
@@ -74,7 +93,8 @@ impl Settings {
         }
     }
 
-    /// Who the node is and whom it lets in: its key file or a key for its lifetime, its allowlist or any key.
+    /// Who the node is and whom it lets in: its key file or a key for its lifetime, its allowlist or any key. The list of an
+    /// allowlist file is empty until it [follows](Settings::follow) the file.
     ///
     /// # Errors
     /// The key file cannot be used, or the allowlist is full.
@@ -84,12 +104,35 @@ impl Settings {
             None => StaticKeypair::generate()
                 .map_err(|error| Failure::new(HEW_ERR_OOM, format!("no randomness for a key: {error}")))?,
         };
-        let allowlist = self.allowlist.clone().unwrap_or_else(Allowlist::open);
+        let allowlist = match (&self.allowlist, &self.allowlist_file) {
+            (Some(list), _) => list.clone(),
+            (None, Some(_)) => Allowlist::strict([]),
+            (None, None) => Allowlist::open(),
+        };
         for (node, key) in &self.pins {
             allow(&allowlist, Entry::new(*key, Some(*node)))?;
         }
         let key = keypair.public();
         Ok((NoiseXx::with_policy(keypair, allowlist, self.policy), key))
+    }
+
+    /// Reads the allowlist file, if there is one, into the list of the authenticator.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(crate) fn follow(&self, authenticator: &NoiseXx) -> Result<Option<AllowlistFile>, Failure> {
+        let path = self.allowlist_file.as_deref();
+        path.map(|path| follow(path, authenticator.allowlist().clone())).transpose()
+    }
+
+    /// That no allowlist file was set, which allows nothing beside it.
+    fn has_no_file(&self) -> Result<(), Failure> {
+        match &self.allowlist_file {
+            Some(path) => {
+                Err(Failure::invalid(format!("the allowlist file {path} was set: write peers into it")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -193,19 +236,51 @@ pub unsafe extern "C" fn hew_node_options_key_file(
     })
 }
 
-/// Which keys may connect; the node and the caller share the list.
+/// Which keys may connect; the node and the caller share the list. Not beside `hew_node_options_allowlist_file`.
 #[unsafe(no_mangle)]
 pub extern "C" fn hew_node_options_allowlist(
     options: *mut HewNodeOptions,
     list: *mut HewPeerAllowlist,
 ) -> c_int {
     set("hew_node_options_allowlist", options, |settings| {
+        settings.has_no_file()?;
         settings.allowlist = Some(allowlist(list)?);
         Ok(())
     })
 }
 
-/// Lets node `id` in with this key of 32 bytes, and nobody else under that id. May be called for several keys.
+/// Which keys may connect, under which node ids, and what their peers may do, as a file says that the node follows: a change
+/// holds within a second, for those who are connected as for those who come. Only what is listed is let in. The file has a
+/// line for each peer: its node id or `*`, its key in hexadecimal, and if it is not the default what it may do, as in
+/// `may=lookup,monitor` (the names of `HEW_MAY_…` in small letters, `all` or `none`). `#` begins a comment line.
+///
+/// The file is read now, to find out whether it can be, and at each start. One that cannot be read while the node runs
+/// changes nothing. Replace it by renaming another one into its place.
+///
+/// `HEW_ERR_INVALID`, with a text that names the file, the cause, and the line if there is one: it is no regular file, does
+/// not belong to this user or root, can be written by others, is empty or longer than 32 MiB, a line is wrong, or the
+/// system refuses. Also if an allowlist or a pinned peer was set, which cannot be beside a file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hew_node_options_allowlist_file(
+    options: *mut HewNodeOptions,
+    path: *const c_char,
+) -> c_int {
+    set("hew_node_options_allowlist_file", options, |settings| {
+        // SAFETY: hew.h, Conventions: `path` is NULL or ends with NUL.
+        let path = unsafe { text("path", path) }?;
+        if settings.allowlist.is_some() || !settings.pins.is_empty() {
+            return Err(Failure::invalid(format!(
+                "an allowlist or a pinned peer was set, which the allowlist file {path} would replace"
+            )));
+        }
+        follow(path, Allowlist::strict([]))?;
+        settings.allowlist_file = Some(path.to_owned());
+        Ok(())
+    })
+}
+
+/// Lets node `id` in with this key of 32 bytes, and nobody else under that id. May be called for several keys. Not beside
+/// `hew_node_options_allowlist_file`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hew_node_options_pin_peer(
     options: *mut HewNodeOptions,
@@ -213,6 +288,7 @@ pub unsafe extern "C" fn hew_node_options_pin_peer(
     key: *const u8,
 ) -> c_int {
     set("hew_node_options_pin_peer", options, |settings| {
+        settings.has_no_file()?;
         let id = NodeId::new(id).map_err(|error| Failure::invalid(error.to_string()))?;
         // SAFETY: hew.h, Conventions: `key` is NULL or has 32 bytes.
         let key = unsafe { public_key("key", key) }?;
@@ -276,6 +352,59 @@ pub extern "C" fn hew_node_options_outgoing_bytes_max(options: *mut HewNodeOptio
     })
 }
 
+/// After how many seconds without anything sent in either direction the connection with a member is closed, to be made
+/// again by the next message; up to 86,400 (a day), 0 for never, default 60. Sessions, monitors and open questions stay.
+/// Nodes without an address to be dialled at keep their connections.
+#[unsafe(no_mangle)]
+pub extern "C" fn hew_node_options_idle_timeout(options: *mut HewNodeOptions, seconds: u32) -> c_int {
+    set("hew_node_options_idle_timeout", options, |settings| {
+        at_most("seconds", seconds, IDLE_SECONDS_MAX)?;
+        settings.idle_timeout = Some(Duration::from_secs(seconds.into()));
+        Ok(())
+    })
+}
+
+/// For how many microseconds a connection looks for what comes next before it sleeps; up to 1,000, default 0. With 30 here
+/// and at the other node an idle machine answers sooner; a machine with more work than processors becomes slower.
+#[unsafe(no_mangle)]
+pub extern "C" fn hew_node_options_spin(options: *mut HewNodeOptions, microseconds: u32) -> c_int {
+    set("hew_node_options_spin", options, |settings| {
+        at_most("microseconds", microseconds, SPIN_US_MAX)?;
+        settings.spin = Duration::from_micros(microseconds.into());
+        Ok(())
+    })
+}
+
+/// `HEW_COMPRESSION_…`: whether messages and replies are compressed, to and from nodes that are set up so as well. For networks
+/// slower than 10 Gbit/s; not where a payload holds a secret beside bytes that others choose, for its length tells about it.
+#[unsafe(no_mangle)]
+pub extern "C" fn hew_node_options_compression(options: *mut HewNodeOptions, compression: c_int) -> c_int {
+    set("hew_node_options_compression", options, |settings| {
+        settings.compression = match compression {
+            HEW_COMPRESSION_OFF => Compression::Off,
+            HEW_COMPRESSION_LZ4 => Compression::Lz4,
+            other => return Err(Failure::invalid(format!("{other} is no compression (0 or 1)"))),
+        };
+        Ok(())
+    })
+}
+
+/// The file in which the node keeps the greatest number of its starts, so that others believe in it even if the clock of the
+/// machine went back. It is made by the first start, for its owner only, best beside the key file. Default: none, which
+/// trusts the clock. One file for each node; it is read and written at each start, which fails with `HEW_ERR_INVALID` and a
+/// text that names the file and the cause if it is a link, of others, or holds anything else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hew_node_options_state_file(
+    options: *mut HewNodeOptions,
+    path: *const c_char,
+) -> c_int {
+    set("hew_node_options_state_file", options, |settings| {
+        // SAFETY: hew.h, Conventions: `path` is NULL or ends with NUL.
+        settings.state_file = Some(unsafe { text("path", path) }?.to_owned());
+        Ok(())
+    })
+}
+
 /// An address to join the cluster by; may be called for several, which are tried for ever.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hew_node_options_join(
@@ -287,6 +416,13 @@ pub unsafe extern "C" fn hew_node_options_join(
         let address = addr("address", unsafe { text("address", address) }?)?;
         push(&mut settings.seeds, address, "seeds")
     })
+}
+
+fn at_most(what: &str, given: u32, max: u32) -> Result<(), Failure> {
+    if given <= max {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("{given} {what} are more than {max}")))
 }
 
 fn push<T>(list: &mut Vec<T>, value: T, what: &str) -> Result<(), Failure> {

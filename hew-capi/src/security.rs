@@ -5,7 +5,8 @@ use crate::error::{Failure, HEW_ERR_INVALID, HEW_ERR_OOM, status, value, void};
 use crate::handle::{Kind, Table, pointer};
 use crate::types::HewPeerAllowlist;
 use hew_security::{
-    ALLOWLIST_ENTRIES_MAX, Allowlist, Denied, Entry, KEY_FILE_BYTES, Permissions, PublicKey, StaticKeypair,
+    ALLOWLIST_ENTRIES_MAX, Allowlist, AllowlistFile, Denied, Entry, KEY_FILE_BYTES, Permissions, PublicKey,
+    StaticKeypair,
 };
 use hew_wire::NodeId;
 use rustix::fs::{Mode, OFlags};
@@ -283,6 +284,14 @@ fn permissions_of(bits: u32) -> Result<Permissions, Failure> {
             "permissions {bits:#x} have bits without a meaning: all are {HEW_MAY_ALL:#x}"
         ))
     })
+}
+
+/// Reads an allowlist file into `list`, and follows it from now on.
+///
+/// # Errors
+/// Names the file and the cause; the list is as it was then.
+pub(crate) fn follow(path: &str, list: Allowlist) -> Result<AllowlistFile, Failure> {
+    AllowlistFile::load_into(path, list).map_err(|error| Failure::invalid(error.to_string()))
 }
 
 /// Lists a key.

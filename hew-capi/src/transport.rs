@@ -4,11 +4,11 @@ use crate::any_node::{AnyNode, start_failure};
 use crate::boundary::{free_malloc, read, struct_to_malloc};
 use crate::error::{Failure, HEW_ERR_OOM, value, void};
 use crate::foreign::Foreign;
-use crate::options::Setup;
+use crate::options::{Settings, Setup};
 use crate::streams::{self, Streams};
 use crate::types::{HewTransport, HewTransportOps};
 use hew_actor::BoxFuture;
-use hew_node::{Mem, Node, Tcp, Unix};
+use hew_node::{Mem, Node, NodeBuilder, Stack, Tcp, Unix};
 use hew_transport::Transport;
 use std::ptr::null_mut;
 use std::sync::{Arc, OnceLock};
@@ -48,9 +48,24 @@ pub(crate) unsafe fn entry(transport: *const HewTransport) -> Result<Arc<Entry>,
 }
 
 async fn start<T: Transport>(transport: T, setup: Setup) -> Result<Arc<dyn AnyNode>, Failure> {
-    let Setup { id, settings, authenticator, system } = setup;
-    let mut builder =
-        Node::builder(id).transport(transport).swim(settings.swim()).authenticator(authenticator);
+    let Setup { id, settings, authenticator, allowlist_file, system } = setup;
+    let builder = Node::builder(id).transport(transport).swim(settings.swim()).authenticator(authenticator);
+    let mut builder = apply(builder, &settings);
+    if let Some(file) = allowlist_file {
+        builder = builder.allowlist_file(file);
+    }
+    builder = match system {
+        Some(system) => builder.system(system),
+        // No actor of C runs on a node of its own system: one thread for its service.
+        None => builder.workers(1),
+    };
+    let node = builder.start().await.map_err(|error| start_failure(&error))?;
+    Ok(Arc::new(node))
+}
+
+/// What was set, apart from the layers of the node.
+fn apply<S: Stack>(builder: NodeBuilder<S>, settings: &Settings) -> NodeBuilder<S> {
+    let mut builder = builder.spin(settings.spin).compression(settings.compression);
     for seed in &settings.seeds {
         builder = builder.join(seed.as_str());
     }
@@ -66,13 +81,13 @@ async fn start<T: Transport>(transport: T, setup: Setup) -> Result<Arc<dyn AnyNo
     if let Some(bytes) = settings.outgoing_bytes_max {
         builder = builder.outgoing_bytes_max(bytes);
     }
-    builder = match system {
-        Some(system) => builder.system(system),
-        // No actor of C runs on a node of its own system: one thread for its service.
-        None => builder.workers(1),
-    };
-    let node = builder.start().await.map_err(|error| start_failure(&error))?;
-    Ok(Arc::new(node))
+    if let Some(timeout) = settings.idle_timeout {
+        builder = builder.idle_timeout((!timeout.is_zero()).then_some(timeout));
+    }
+    if let Some(path) = &settings.state_file {
+        builder = builder.state_file(path.as_str());
+    }
+    builder
 }
 
 fn new<T: Transport + Clone>(
@@ -121,4 +136,33 @@ pub unsafe extern "C" fn hew_transport_free(transport: *mut HewTransport) {
         unsafe { free_malloc(transport.cast()) };
         Ok(())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hew_node::NodeId;
+    use std::time::Duration;
+
+    /// What is out of its range gets to the node, which refuses it by its name.
+    #[test]
+    fn settings_reach_the_node() {
+        let spin = Settings { spin: Duration::from_millis(2), ..Settings::default() };
+        let idle = Settings { idle_timeout: Some(Duration::from_millis(1)), ..Settings::default() };
+        let state = Settings { state_file: Some(String::new()), ..Settings::default() };
+        for (settings, setting) in [(spin, "spin"), (idle, "idle_timeout"), (state, "state file")] {
+            let builder = Node::builder(NodeId::from_raw(1)).transport(Mem::new()).workers(1);
+            let error = futures_lite::future::block_on(apply(builder, &settings).start()).err();
+            let text = error.expect("out of its range").to_string();
+            assert!(text.contains(setting), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_idle_timeout_of_zero_is_none() {
+        let settings = Settings { idle_timeout: Some(Duration::ZERO), ..Settings::default() };
+        let builder = Node::builder(NodeId::from_raw(1)).transport(Mem::new()).workers(1);
+        let node = futures_lite::future::block_on(apply(builder, &settings).start()).expect("it starts");
+        futures_lite::future::block_on(node.shutdown());
+    }
 }

@@ -1,5 +1,8 @@
-/* Who may connect to a node, what its peers may do there, and how that changes while it runs. */
+/* Who may connect to a node, what its peers may do there, and how that changes while it runs. Argument: a directory of its
+ * own. */
 #include "check.h"
+
+#include <sys/stat.h>
 
 /* Changes of a list hold within a second; slow machines have more. */
 #define UNTIL(condition)                                                                                               \
@@ -10,6 +13,8 @@
             hew_sleep_ms(20);                                                                                          \
         }                                                                                                              \
     } while (0)
+
+static char peers[512];
 
 static void answer(void *state, int32_t type, void *data, size_t size) {
     (void)state;
@@ -29,11 +34,28 @@ static HewNode *started(uint16_t id, uint8_t key[32]) {
     return node;
 }
 
+/* Another file in the place of the one that is there, with one line: a key between two texts. */
+static void write_peers(const char *before, const uint8_t key[32], const char *after) {
+    char fresh[600];
+    snprintf(fresh, sizeof fresh, "%s.new", peers);
+    FILE *file = fopen(fresh, "w");
+    CHECK(file != NULL);
+    fputs(before, file);
+    for (int i = 0; key != NULL && i < 32; i++) {
+        fprintf(file, "%02x", key[i]);
+    }
+    CHECK(fprintf(file, "%s\n", after) > 0);
+    CHECK(fclose(file) == 0);
+    CHECK(chmod(fresh, 0644) == 0);
+    CHECK(rename(fresh, peers) == 0);
+}
+
 static void permissions(void) {
     HewPeerAllowlist *list = hew_allowlist_new(HEW_ALLOWLIST_STRICT);
     HewNodeOptions *options = hew_node_options_new();
     CHECK(hew_node_options_bind(options, "127.0.0.1:0") == 0);
     CHECK(hew_node_options_allowlist(options, list) == 0);
+    CHECK_FAILS(hew_node_options_allowlist_file(options, peers), HEW_ERR_INVALID, "an allowlist or a pinned peer was set");
     HewNode *node = hew_node_new_with(1, options);
     hew_node_options_free(options);
     uint8_t unused[32] = {1};
@@ -85,9 +107,66 @@ static void permissions(void) {
     hew_allowlist_free(list);
 }
 
-int main(void) {
+static void a_list_in_a_file(void) {
+    HewNodeOptions *options = hew_node_options_new();
+    CHECK(hew_node_options_bind(options, "127.0.0.1:0") == 0);
+    CHECK_FAILS(hew_node_options_allowlist_file(options, peers), HEW_ERR_INVALID, "peers: cannot open it");
+    write_peers("# nobody", NULL, "");
+    CHECK(hew_node_options_allowlist_file(options, peers) == 0);
+    HewPeerAllowlist *list = hew_allowlist_new(HEW_ALLOWLIST_OPEN);
+    CHECK_FAILS(hew_node_options_allowlist(options, list), HEW_ERR_INVALID, "write peers into it");
+    hew_allowlist_free(list);
+    uint8_t key[32] = {1};
+    CHECK_FAILS(hew_node_options_pin_peer(options, 12, key), HEW_ERR_INVALID, "write peers into it");
+    HewNode *node = hew_node_new_with(11, options);
+    hew_node_options_free(options);
+    CHECK(hew_node_start(node) == 0);
+    HewActor *actor = hew_actor_spawn(NULL, 0, answer);
+    char *address = hew_node_address(node);
+
+    HewNode *peer = started(12, key);
+    CHECK_FAILS(hew_node_connect(peer, address), HEW_ERR_NOT_ALLOWED, "the key is not on the allowlist");
+    write_peers("12 ", key, " may=lookup the till");
+    UNTIL(hew_node_connect(peer, address) == 0);
+    CHECK_FAILS(ask(peer, hew_actor_pid(actor)), HEW_ERR_NOT_ALLOWED, "not");
+    write_peers("12 ", key, "");
+    UNTIL(ask(peer, hew_actor_pid(actor)) == 0);
+
+    /* A file that cannot be read changes nothing for a node that runs, and keeps one from starting. */
+    write_peers("12 ", NULL, "nonsense");
+    hew_sleep_ms(600);
+    CHECK(ask(peer, hew_actor_pid(actor)) == 0);
+    CHECK(hew_node_stop(node) == 0);
+    CHECK_FAILS(hew_node_start(node), HEW_ERR_INVALID, "peers: line 1");
+    write_peers("12 ", key, "");
+    CHECK(hew_node_start(node) == 0);
+    free(address);
+    address = hew_node_address(node);
+    UNTIL(hew_node_connect(peer, address) == 0);
+
+    /* What was revoked stays so for the life of the handle, whatever the file says. */
+    CHECK(hew_node_revoke_key(node, key) == 0);
+    UNTIL(hew_node_connect(peer, address) == HEW_ERR_NOT_ALLOWED);
+    CHECK(hew_node_stop(node) == 0 && hew_node_start(node) == 0);
+    free(address);
+    address = hew_node_address(node);
+    CHECK_FAILS(hew_node_connect(peer, address), HEW_ERR_NOT_ALLOWED, "the key was revoked");
+
+    free(address);
+    hew_node_free(peer);
+    hew_node_free(node);
+    hew_actor_free(actor);
+}
+
+int main(int count, char **arguments) {
+    if (count != 2) {
+        fprintf(stderr, "usage: rights DIRECTORY\n");
+        return 2;
+    }
+    snprintf(peers, sizeof peers, "%s/peers", arguments[1]);
     hew_sched_init();
     permissions();
+    a_list_in_a_file();
     hew_runtime_cleanup();
     printf("done\n");
     return 0;

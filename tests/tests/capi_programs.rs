@@ -39,7 +39,16 @@ fn transports_in_c() {
 #[test]
 fn rights_in_c() {
     for library in BOTH {
-        assert_eq!(compile("rights", library).run::<&str>(&[]), "done\n");
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(compile("rights", library).run(&[directory.path()]), "done\n");
+    }
+}
+
+#[test]
+fn settings_in_c() {
+    for library in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(compile("settings", library).run(&[directory.path()]), "done\n");
     }
 }
 
