@@ -141,7 +141,7 @@ pub unsafe extern "C" fn hew_transport_free(transport: *mut HewTransport) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hew_node::NodeId;
+    use hew_node::{Compression, NodeId, Pid, RawMessage};
     use std::time::Duration;
 
     /// What is out of its range gets to the node, which refuses it by its name.
@@ -155,6 +155,27 @@ mod tests {
             let error = futures_lite::future::block_on(apply(builder, &settings).start()).err();
             let text = error.expect("out of its range").to_string();
             assert!(text.contains(setting), "{text}");
+        }
+    }
+
+    #[test]
+    fn payloads_are_compressed_where_that_was_set() {
+        for (compression, compressed) in [(Compression::Lz4, 1), (Compression::Off, 0)] {
+            let settings = Settings { compression, ..Settings::default() };
+            let network = Mem::new();
+            let start = async |id| {
+                let builder = Node::builder(NodeId::from_raw(id)).transport(network.clone()).workers(1);
+                apply(builder.listen(format!("mem:{id}")), &settings).start().await.expect("it starts")
+            };
+            futures_lite::future::block_on(async {
+                let (one, two) = (start(1).await, start(2).await);
+                two.connect("mem:1").await.expect("node 1 listens");
+                let target = two.raw_actor(Pid::new(one.id(), 5000)).expect("node 1 is known");
+                target.send(RawMessage::new(1, vec![0; 60_000])).await.expect("node 1 is there");
+                assert_eq!(two.stats().messages_compressed, compressed);
+                two.shutdown().await;
+                one.shutdown().await;
+            });
         }
     }
 

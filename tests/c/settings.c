@@ -29,7 +29,7 @@ static HewNodeOptions *compressing(void) {
     return options;
 }
 
-/* Six megabytes that have room in 64 KiB, since they are short on their way. */
+/* What travels compressed arrives as it was, also more of it than has room at a time. */
 static void compression(HewNode *node, HewActor *actor) {
     HewNodeOptions *options = compressing();
     CHECK(hew_node_options_spin(options, 0) == 0);
