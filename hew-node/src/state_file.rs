@@ -3,12 +3,12 @@
 //! As with a key file, it is judged by its open descriptor, never by its path, and a crash leaves the old file or the new
 //! one. It is no lock: two nodes that live at the same time with one file are not noticed here.
 
+use hew_security::{Overwrite, PrivateFileProblem, write_private_file};
 use hew_wire::Incarnation;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What a state file begins with; a decimal number and a newline follow.
@@ -91,7 +91,7 @@ pub(crate) fn next_incarnation(
     let next = || {
         let stored = read(path)?;
         let next = choose(stored, set, clock_ms)?;
-        write(path, next)?;
+        write_private_file(path, text(next).as_bytes(), Overwrite::Replace)?;
         Ok(next)
     };
     next().map_err(|problem| StateFileError { path: path.into(), problem })
@@ -159,55 +159,14 @@ fn text(incarnation: Incarnation) -> String {
     format!("{BEGINNING}{incarnation}\n")
 }
 
-fn write(path: &Path, incarnation: Incarnation) -> Result<(), StateFileProblem> {
-    let name = path.file_name().ok_or(StateFileProblem::NoFileName)?;
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let temporary = Temporary::write(directory, name, text(incarnation).as_bytes())?;
-    rustix::fs::renameat(CWD, &temporary.path, CWD, path)
-        .map_err(|error| io_problem("rename the new file to it")(error.into()))?;
-    drop(temporary);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(directory, flags, Mode::empty())
-        .and_then(rustix::fs::fsync)
-        .map_err(|error| io_problem("write its directory to disk")(error.into()))
-}
-
-/// A file of this process alone; its name is removed on drop, if it still has it.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Temporary {
-    fn write(directory: &Path, name: &OsStr, bytes: &[u8]) -> Result<Temporary, StateFileProblem> {
-        let mut file_name = OsString::from(".");
-        file_name.push(name);
-        file_name.push(".tmp");
-        let path = directory.join(file_name);
-        // What a start left that did not get on: one name, so that there is never more than one.
-        match rustix::fs::unlinkat(CWD, &path, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(io_problem("remove an old temporary file beside it")(error.into())),
+impl From<PrivateFileProblem> for StateFileProblem {
+    fn from(problem: PrivateFileProblem) -> StateFileProblem {
+        match problem {
+            PrivateFileProblem::NoFileName => StateFileProblem::NoFileName,
+            // Never said of a file that is to be replaced.
+            PrivateFileProblem::Exists => io_problem("replace it")(io::ErrorKind::AlreadyExists.into()),
+            PrivateFileProblem::Io { action, error } => StateFileProblem::Io { action, error },
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::open(&path, flags, mode)
-            .map_err(|error| io_problem("create a temporary file beside it")(error.into()))?;
-        let temporary = Temporary { path };
-        // The umask can only have taken bits away; give them back.
-        rustix::fs::fchmod(&file, mode).map_err(|error| io_problem("set its mode")(error.into()))?;
-        let mut file = File::from(file);
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_problem("write it"))?;
-        Ok(temporary)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After the rename the name is gone already; otherwise there is nobody left to tell.
-        let _ = rustix::fs::unlinkat(CWD, &self.path, AtFlags::empty());
     }
 }
 
@@ -241,13 +200,13 @@ mod tests {
     fn an_incarnation_never_goes_back() {
         let (directory, path) = place();
         // A start that crashed left this.
-        fs::write(directory.path().join(".own.incarnation.tmp"), "hew inc").unwrap();
+        fs::write(directory.path().join(".own.incarnation.0123456789abcdef.tmp"), "hew inc").unwrap();
         let starts =
             [1_000_000, 1_000_500, 900_000, 900_001, 0, 1_000_504, 1_000_503].map(|ms| next(&path, ms));
         assert_eq!(starts, [1_000_000, 1_000_500, 1_000_501, 1_000_502, 1_000_503, 1_000_504, 1_000_505]);
         assert_eq!(fs::read_to_string(&path).unwrap(), "hew incarnation 1000505\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left behind");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left behind");
     }
 
     #[test]
@@ -300,7 +259,7 @@ mod tests {
         symlink(&path, &link).unwrap();
         refused(&link, "symbolic link");
         let fifo = directory.path().join("fifo");
-        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         refused(&fifo, "not a regular file");
         refused(directory.path(), "not a regular file");
         refused(&directory.path().join("none/state"), "No such file");

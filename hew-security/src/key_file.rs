@@ -4,11 +4,11 @@
 //! and the read. It is written to a temporary file in the same directory first: a crash leaves the old file, or none,
 //! but never half of one.
 
+use crate::private_file::{PrivateFileProblem, write_private_file};
 use crate::{PublicKey, StaticKeypair};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use std::ffi::OsString;
+use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -99,7 +99,9 @@ impl StaticKeypair {
     /// [`KeyFileError`] names the path and the cause; an existing file is unchanged then.
     pub fn save(&self, path: impl AsRef<Path>, overwrite: Overwrite) -> Result<(), KeyFileError> {
         let path = path.as_ref();
-        save(self, path, overwrite).map_err(|problem| KeyFileError { path: path.into(), problem })
+        write_private_file(path, &self.to_file_bytes()[..], overwrite)
+            .map_err(KeyFileProblem::from)
+            .map_err(|problem| KeyFileError { path: path.into(), problem })
     }
 }
 
@@ -157,65 +159,13 @@ fn judge(stat: &rustix::fs::Stat, user: u32) -> Result<(), KeyFileProblem> {
     Ok(())
 }
 
-fn save(pair: &StaticKeypair, path: &Path, overwrite: Overwrite) -> Result<(), KeyFileProblem> {
-    let name = path.file_name().ok_or(KeyFileProblem::NoFileName)?;
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let temporary = Temporary::write(directory, name, &pair.to_file_bytes())?;
-    match overwrite {
-        Overwrite::Replace => {
-            rustix::fs::renameat(CWD, &temporary.path, CWD, path)
-                .map_err(|error| io_problem("rename the new file to it")(error.into()))?;
+impl From<PrivateFileProblem> for KeyFileProblem {
+    fn from(problem: PrivateFileProblem) -> KeyFileProblem {
+        match problem {
+            PrivateFileProblem::NoFileName => KeyFileProblem::NoFileName,
+            PrivateFileProblem::Exists => KeyFileProblem::Exists,
+            PrivateFileProblem::Io { action, error } => KeyFileProblem::Io { action, error },
         }
-        // A link fails when the name is taken, where a rename would replace it.
-        Overwrite::Refuse => {
-            rustix::fs::linkat(CWD, &temporary.path, CWD, path, AtFlags::empty()).map_err(
-                |error| match error {
-                    rustix::io::Errno::EXIST => KeyFileProblem::Exists,
-                    error => io_problem("link the new file to it")(error.into()),
-                },
-            )?;
-        }
-    }
-    drop(temporary);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(directory, flags, Mode::empty())
-        .and_then(rustix::fs::fsync)
-        .map_err(|error| io_problem("write its directory to disk")(error.into()))
-}
-
-/// A file of this process alone; its name is removed on drop, if it still has it.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Temporary {
-    fn write(directory: &Path, name: &std::ffi::OsStr, bytes: &[u8]) -> Result<Temporary, KeyFileProblem> {
-        let unique = getrandom::u64().map_err(|error| io_problem("make a temporary name")(error.into()))?;
-        let mut file_name = OsString::from(".");
-        file_name.push(name);
-        file_name.push(format!(".{unique:016x}.tmp"));
-        let path = directory.join(file_name);
-
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::open(&path, flags, mode)
-            .map_err(|error| io_problem("create a temporary file beside it")(error.into()))?;
-        let temporary = Temporary { path };
-        // The umask can only have taken bits away; give them back.
-        rustix::fs::fchmod(&file, mode).map_err(|error| io_problem("set its mode")(error.into()))?;
-        let mut file = File::from(file);
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_problem("write it"))?;
-        Ok(temporary)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After a rename the name is gone already; otherwise there is nobody left to tell.
-        let _ = rustix::fs::unlinkat(CWD, &self.path, AtFlags::empty());
     }
 }
 

@@ -43,6 +43,7 @@ mod noise_xx;
 mod permissions;
 mod policy;
 mod primitives;
+mod private_file;
 mod record;
 
 pub mod danger;
@@ -67,6 +68,7 @@ pub use key_file::{KEY_FILE_BYTES, KeyFileError, KeyFileProblem, Overwrite};
 pub use noise_xx::NoiseXx;
 pub use permissions::{Permission, Permissions, UnknownPermission};
 pub use policy::Policy;
+pub use private_file::{PrivateFileProblem, write_private_file};
 pub use record::{
     Opener, RECORD_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX, RECORDS_MAX, REKEY_RECORDS, RecordError, Sealer,
     TAG_BYTES,

@@ -55,7 +55,8 @@ const KEPT_OUT: &[(&str, &[Thing])] = &[
 const DOORS: &[(&str, &[Thing])] = &[
     // Keys are drawn from the operating system, and read and written with its permissions.
     ("hew-security/src/key", &[Randomness]),
-    ("hew-security/src/key_file", &[Outside, Randomness]),
+    ("hew-security/src/key_file", &[Outside]),
+    ("hew-security/src/private_file", &[Outside, Randomness]),
     // Who may connect is read from a file, too.
     ("hew-security/src/allowlist_file", &[Outside]),
     // So are the ephemeral keys of a handshake, unless a test gives a seed.
@@ -212,7 +213,7 @@ mod tests {
             ("hew-security/src/allowlist_file.rs", file, 0),
             ("hew-security/src/allowlist_file.rs", random, 1),
             ("hew-security/src/allowlist.rs", file, 1),
-            ("hew-security/src/key_file.rs", random, 0),
+            ("hew-security/src/private_file.rs", random, 0),
             ("hew-security/src/key.rs", random, 0),
             ("hew-security/src/key.rs", file, 1),
             ("hew-security/src/key_file.rs", hashed, 1),
