@@ -947,9 +947,11 @@ int hew_node_options_transport(struct HewNodeOptions *options,
                                struct HewTransport *transport);
 
 /**
- * The key file that says who the node is; it is read now, to find out whether it can be, and at each start.
+ * The key file that says who the node is; it is read now, to find out whether it can be, and by each node once, which keeps
+ * the key for as long as its handle lives.
  */
-int hew_node_options_key_file(struct HewNodeOptions *options, const char *path);
+int hew_node_options_key_file(struct HewNodeOptions *options,
+                              const char *path);
 
 /**
  * Which keys may connect; the node and the caller share the list. Not beside `hew_node_options_allowlist_file`.

@@ -221,7 +221,8 @@ pub unsafe extern "C" fn hew_node_options_transport(
     })
 }
 
-/// The key file that says who the node is; it is read now, to find out whether it can be, and at each start.
+/// The key file that says who the node is; it is read now, to find out whether it can be, and by each node once, which keeps
+/// the key for as long as its handle lives.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hew_node_options_key_file(
     options: *mut HewNodeOptions,

@@ -256,7 +256,7 @@ impl<S: Stack> NodeBuilder<S> {
     /// Nothing else ends with it: the session, monitors and open questions stay, and [`Node::links`] shows the link as
     /// [idle](crate::LinkInfo::idle). The first message afterwards waits for a handshake. What membership and registry send
     /// counts: in small clusters it keeps all connections open, in those of hundreds of nodes it leaves most of them idle,
-    /// which saves each of them two descriptors, two tasks and a heartbeat per second. That a node has gone is then noticed by
+    /// which saves each of them a descriptor, two tasks and a heartbeat per second. That a node has gone is then noticed by
     /// its silence when it is probed, and not by the end of its connections.
     ///
     /// Not closed are connections of clients and of nodes that do not listen, which could not be dialled, and those of a

@@ -7,9 +7,8 @@ use crate::shared::Shared;
 use crate::stack::Stack;
 use futures_lite::future;
 use hew_security::{
-    AllowlistFile, Authenticator, Denied, HandshakeError, Permission, Permissions, PublicKey,
+    AllowlistFile, Authenticator, Denied, HandshakeError, Permission, Permissions, PublicKey, Reload, Rights,
 };
-use hew_security::{Reload, Rights};
 use hew_wire::control::Control;
 use hew_wire::{NodeId, Pid};
 use std::collections::BTreeSet;
